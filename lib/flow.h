@@ -1,0 +1,114 @@
+/* flow: the record loop that every tool runs.
+ *
+ * Each worker thread: takes the next block of whole lines (under a lock), scans it (validates every line, extracts the
+ * wanted fields, applies --where, calls the tool's record function), waits until all lower-numbered blocks are applied,
+ * calls the tool's apply function, passes the turn on, and writes what the batch emitted.  On a regular output file the
+ * writing is outside the turn, so it runs in parallel as well.  Output is flushed before a read that would wait. */
+#ifndef CDP_FLOW_H
+#define CDP_FLOW_H
+
+#include "lib/expr.h"
+#include "lib/in.h"
+#include "lib/opt.h"
+#include "lib/out.h"
+#include "lib/scan.h"
+
+struct cdp_counts {
+    uint64_t in, out, dropped, rejected, blank;
+    uint64_t bytes_in, bytes_out;
+};
+
+/* One line, as the tool's record function sees it. */
+struct cdp_rec {
+    const char *line;             /* valid until the batch is done */
+    size_t len;                   /* without the line's end */
+    size_t full;                  /* with it ("\n" or "\r\n") */
+    const struct cdp_val *fields; /* of the plan; valid during the call only (what they point at: until the batch is done) */
+    struct cdp_expr_scratch *scratch; /* reset before each batch: values made with it live until the batch is done */
+    uint32_t index; /* 0, 1, … among the batch's records for which record was called */
+};
+
+/* A block on its way.  Tools read these members only. */
+struct cdp_batch {
+    struct cdp_flow *flow;
+    void *worker;        /* the tool's, see worker_open */
+    struct cdp_block block;
+    uint64_t lines;      /* lines of the block, blank and bad ones included */
+    uint64_t first_line; /* number of its first line in its source, from 1; known from apply on */
+};
+
+enum cdp_verdict { CDP_REC_KEEP = 0, CDP_REC_DROP = 1, CDP_REC_REJECT = 2 /* *err says why; or -1: fatal */ };
+
+struct cdp_flow_ops {
+    /* A thread's own state (arrays that grow, scratch); NULL functions are skipped. */
+    int (*worker_open)(void *tool, void **worker, struct cdp_err *err);
+    void (*worker_close)(void *tool, void *worker);
+    /* A block begins: empty the worker's arrays.  In parallel. */
+    int (*begin)(void *tool, struct cdp_batch *b, struct cdp_err *err);
+    /* One good record, in order within the block; in parallel with other blocks.  Returns a cdp_verdict or -1. */
+    int (*record)(void *tool, struct cdp_batch *b, const struct cdp_rec *r, struct cdp_err *err);
+    /* The block's turn: blocks come here in input order, one at a time.  May emit. */
+    int (*apply)(void *tool, struct cdp_batch *b, struct cdp_err *err);
+};
+
+/* What a tool is made of while it runs: options, plan, where, outputs, counts.  One per process. */
+struct cdp_flow {
+    const struct cdp_tool *tool;
+    struct cdp_common *common;
+    struct cdp_plan *plan;
+    struct cdp_out *out;      /* standard output or -o */
+    struct cdp_counts counts; /* `out` and `dropped` are the tool's to count, except what emit and where do */
+    struct cdp_flow_private *priv;
+};
+
+/* Everything between main's first line and the tool's own work: program name, options, signals, hash seed, the plan,
+ * --where, the outputs.  1 go on, 0 done (--help), -1 and *err.  options begins with a struct cdp_common. */
+int cdp_flow_begin(struct cdp_flow *f, const struct cdp_tool *tool, int argc, char **argv, void *options,
+                   struct cdp_err *err);
+
+/* Opens -o, --rejects and --stats; call when the tool's own options are known to be good, before the first run.  A tool
+ * that writes its data elsewhere does not need standard output but may call this all the same. */
+int cdp_flow_open(struct cdp_flow *f, struct cdp_err *err);
+
+/* Runs ops over the given operands (NULL: the command line's).  May be called several times, with other operands and ops
+ * but the same plan.  Returns 0, or -1 and *err: a bad record without --rejects is exit 1 with "file:line:byte: what" as
+ * the message, after all records before it were applied. */
+int cdp_flow_run(struct cdp_flow *f, const struct cdp_flow_ops *ops, void *tool, const char *const *operands,
+                 size_t n, struct cdp_err *err);
+
+/* Ends the run: closes the outputs (only on success do they appear), writes --stats and the closing remark on rejects,
+ * judges --max-rejects.  rc < 0 is a failed run with *err.  Returns the process's exit status, having printed what there
+ * is to say.  Frees f and what it owns and calls cdp_opt_free. */
+int cdp_flow_end(struct cdp_flow *f, int rc, struct cdp_err *err);
+
+/* --- for record and apply --- */
+
+/* Sends bytes to the output after this batch's turn, in order.  They must stay valid until the batch is done: the block's
+ * own lines, or memory of the worker that is reused only in the next begin.  Adjacent runs are joined.  Call it from
+ * record or from apply, not from both in one tool.  records is how many records these bytes are, for the counts. */
+int cdp_batch_emit(struct cdp_batch *b, const char *p, size_t n, uint64_t records, struct cdp_err *err);
+
+/* Rejects a record from apply (record just returns CDP_REC_REJECT). line_no counts from 1 in its source. */
+int cdp_flow_reject(struct cdp_flow *f, const char *source, uint64_t line_no, size_t byte, const char *rule,
+                    const char *error, const char *raw, size_t n, struct cdp_err *err);
+
+/* Line number within the block (from 1) of a record given to `record`, for messages from apply: first_line + this - 1. */
+uint64_t cdp_batch_line(const struct cdp_batch *b, uint32_t index);
+
+/* The source's name. */
+const char *cdp_batch_source(const struct cdp_batch *b);
+
+/* The number of threads in use and the memory budget after defaults. */
+unsigned cdp_flow_threads(const struct cdp_flow *f);
+uint64_t cdp_flow_memory(const struct cdp_flow *f);
+
+/* A thread-safe sequential record reader for merges, policies' look-ups and small files: one record after the other
+ * from one operand. */
+struct cdp_reader;
+struct cdp_reader *cdp_reader_open(const char *name, const struct cdp_plan *plan, size_t max_record,
+                                   struct cdp_err *err);
+/* 1 and *r (valid until the next call), 0 at the end, -1 and *err with "file:line:byte: …". */
+int cdp_reader_next(struct cdp_reader *rd, struct cdp_rec *r, uint64_t *line_no, struct cdp_err *err);
+void cdp_reader_close(struct cdp_reader *rd);
+
+#endif
