@@ -1,5 +1,6 @@
 /* path: jq paths: `.payload._id`, `.tags[0]`, `.["odd key"]`, `.`; a bare `event_id` means `.event_id`.
- * Only object keys and indexes from 0: a path names one place.  Grammar: jq manual, "Object Identifier-Index". */
+ * Only object keys and indexes from 0: a path names one place.  Grammar: jq manual, "Object
+ * Identifier-Index". */
 #ifndef CDP_PATH_H
 #define CDP_PATH_H
 

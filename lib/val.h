@@ -12,20 +12,20 @@
 #include <stdint.h>
 
 enum cdp_type { /* in jq's order of values; an absent field sorts with null and is told apart from it */
-    CDP_MISSING,
-    CDP_NULL,
-    CDP_FALSE,
-    CDP_TRUE,
-    CDP_NUMBER,
-    CDP_STRING,
-    CDP_ARRAY,
-    CDP_OBJECT,
+                CDP_MISSING,
+                CDP_NULL,
+                CDP_FALSE,
+                CDP_TRUE,
+                CDP_NUMBER,
+                CDP_STRING,
+                CDP_ARRAY,
+                CDP_OBJECT,
 };
 
 struct cdp_val {
-    const char *p; /* first byte of the raw text: the opening quote of a string */
-    uint32_t len;  /* bytes of raw text */
-    uint8_t type;  /* enum cdp_type */
+    const char *p;   /* first byte of the raw text: the opening quote of a string */
+    uint32_t len;    /* bytes of raw text */
+    uint8_t type;    /* enum cdp_type */
     uint8_t escaped; /* a string that holds a backslash */
 };
 
@@ -42,8 +42,8 @@ struct cdp_val cdp_val_at(const char *p);
 struct cdp_val cdp_val_text(const char *p, size_t n);
 
 /* Appends the decoded text of a string value: escapes resolved to UTF-8; a lone surrogate becomes its
- * three-byte WTF-8 form (https://simonsapin.github.io/wtf-8/), which sorts by code point and which emit writes
- * back as the escape it was. */
+ * three-byte WTF-8 form (https://simonsapin.github.io/wtf-8/), which sorts by code point and which emit
+ * writes back as the escape it was. */
 void cdp_val_decode(struct cdp_val v, struct cdp_buf *out);
 
 /* The decoded text without a copy where the string has no escapes, else decoded into *scratch (cleared
@@ -66,8 +66,8 @@ struct cdp_iter {
 struct cdp_iter cdp_val_iter(struct cdp_val v);
 bool cdp_iter_next(struct cdp_iter *it);
 
-/* The member `key` (decoded bytes) of an object, the last one where it is repeated; CDP_MISSING where there is none
- * or v is no object. */
+/* The member `key` (decoded bytes) of an object, the last one where it is repeated; CDP_MISSING where there
+ * is none or v is no object. */
 struct cdp_val cdp_val_get(struct cdp_val v, const char *key, size_t n);
 
 #endif

@@ -1,0 +1,49 @@
+/* buf: see buf.h. */
+#include "lib/buf.h"
+
+#include "lib/mem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+bool cdp_buf_grow(struct cdp_buf *b, size_t more)
+{
+    struct cdp_err err;
+    if (b->failed || more > SIZE_MAX - b->len) {
+        b->failed = true;
+        return false;
+    }
+    char *p = cdp_mem_grow(b->data, &b->cap, b->len + more, 1, &err);
+    if (!p) {
+        b->failed = true;
+        return false;
+    }
+    b->data = p;
+    return true;
+}
+
+void cdp_buf_addf(struct cdp_buf *b, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    if (n < 0 || !cdp_buf_reserve(b, (size_t)n + 1))
+        return;
+    va_start(ap, fmt);
+    vsnprintf(b->data + b->len, (size_t)n + 1, fmt, ap);
+    va_end(ap);
+    b->len += (size_t)n;
+}
+
+int cdp_buf_check(const struct cdp_buf *b, struct cdp_err *err)
+{
+    return b->failed ? cdp_err_nomem(err, b->cap) : 0;
+}
+
+void cdp_buf_free(struct cdp_buf *b)
+{
+    free(b->data);
+    *b = (struct cdp_buf){0};
+}

@@ -1,0 +1,110 @@
+/* mem: see mem.h. */
+#include "lib/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+void *cdp_mem_alloc(size_t size, struct cdp_err *err)
+{
+    void *p = malloc(size ? size : 1);
+    if (!p)
+        cdp_err_nomem(err, size);
+    return p;
+}
+
+void *cdp_mem_zalloc(size_t count, size_t size, struct cdp_err *err)
+{
+    void *p = calloc(count ? count : 1, size ? size : 1);
+    if (!p)
+        cdp_err_nomem(err, count * size);
+    return p;
+}
+
+void *cdp_mem_resize(void *old, size_t size, struct cdp_err *err)
+{
+    void *p = realloc(old, size ? size : 1);
+    if (!p)
+        cdp_err_nomem(err, size);
+    return p;
+}
+
+char *cdp_mem_strndup(const char *s, size_t n, struct cdp_err *err)
+{
+    char *copy = cdp_mem_alloc(n + 1, err);
+    if (copy) {
+        memcpy(copy, s, n);
+        copy[n] = '\0';
+    }
+    return copy;
+}
+
+void *cdp_mem_grow(void *array, size_t *cap, size_t need, size_t size, struct cdp_err *err)
+{
+    if (need <= *cap && array)
+        return array;
+    size_t to = *cap + *cap / 2;
+    if (to < need)
+        to = need;
+    if (to < 16)
+        to = 16;
+    if (to > SIZE_MAX / size) {
+        cdp_err_nomem(err, SIZE_MAX);
+        return NULL;
+    }
+    void *p = cdp_mem_resize(array, to * size, err);
+    if (p)
+        *cap = to;
+    return p;
+}
+
+void *cdp_mem_map(size_t size, struct cdp_err *err)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) {
+        cdp_err_nomem(err, size);
+        return NULL;
+    }
+    madvise(p, size, MADV_HUGEPAGE); /* a hint: without huge pages all works the same */
+    return p;
+}
+
+void cdp_mem_unmap(void *p, size_t size)
+{
+    if (p)
+        munmap(p, size);
+}
+
+/* The limit in a cgroup v2 file, or UINT64_MAX where there is none ("max", no such file). */
+static uint64_t cgroup_limit(const char *path)
+{
+    unsigned long long n = 0;
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return UINT64_MAX;
+    int got = fscanf(f, "%llu", &n);
+    fclose(f);
+    return got == 1 ? n : UINT64_MAX;
+}
+
+uint64_t cdp_mem_available(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    uint64_t bytes = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : (uint64_t)1 << 30;
+    uint64_t limit = cgroup_limit("/sys/fs/cgroup/memory.max");
+    if (limit < bytes)
+        bytes = limit;
+    struct rlimit rl;
+    if (getrlimit(RLIMIT_AS, &rl) == 0 && rl.rlim_cur < bytes)
+        bytes = rl.rlim_cur;
+    return bytes;
+}
+
+uint64_t cdp_mem_peak(void)
+{
+    struct rusage ru;
+    return getrusage(RUSAGE_SELF, &ru) == 0 ? (uint64_t)ru.ru_maxrss * 1024 : 0;
+}
