@@ -1,0 +1,456 @@
+/* atomic: see atomic.h.
+ *
+ * A new file: open(O_TMPFILE) in the target's directory → write → fsync → linkat under a random name → rename
+ * over the target → fsync of the directory (open(2), "O_TMPFILE"; rename(2)).  While it has a name the file
+ * is flocked, which is how a sweep tells a living run's temporaries from those of a killed one.
+ *
+ * The list of named temporaries is guarded by a spin lock that is only ever taken with the four signals
+ * blocked; so a handler that finds it taken waits for another thread's few instructions, never for the thread
+ * it interrupted. */
+#include "lib/atomic.h"
+
+#include "lib/buf.h"
+#include "lib/mem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TAG ".cdp-"
+#define TAG_LEN 5
+#define RANDOM_LEN 6
+#define NAME_TRIES 100
+
+struct cdp_atomic {
+    int fd;
+    char *target; /* resolved: rename goes where a symbolic link points */
+    char *dir;    /* of target */
+    char *temp;   /* the temporary name, NULL while the file has none */
+    bool listed;
+    bool direct; /* the target is a device or a pipe and is written in place */
+    struct cdp_atomic *prev, *next;
+};
+
+static const int fatal_signals[] = {SIGHUP, SIGINT, SIGTERM, SIGPIPE};
+#define FATAL_SIGNALS (sizeof fatal_signals / sizeof *fatal_signals)
+
+static atomic_flag list_lock = ATOMIC_FLAG_INIT;
+static struct cdp_atomic *list;
+
+static sigset_t fatal_set(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < FATAL_SIGNALS; i++)
+        sigaddset(&set, fatal_signals[i]);
+    return set;
+}
+
+static void list_take(sigset_t *old)
+{
+    sigset_t set = fatal_set();
+    pthread_sigmask(SIG_BLOCK, &set, old);
+    while (atomic_flag_test_and_set_explicit(&list_lock, memory_order_acquire))
+        ;
+}
+
+static void list_drop(const sigset_t *old)
+{
+    atomic_flag_clear_explicit(&list_lock, memory_order_release);
+    pthread_sigmask(SIG_SETMASK, old, NULL);
+}
+
+static void list_add(struct cdp_atomic *a)
+{
+    sigset_t old;
+    list_take(&old);
+    a->prev = NULL;
+    a->next = list;
+    if (list)
+        list->prev = a;
+    list = a;
+    a->listed = true;
+    list_drop(&old);
+}
+
+static void list_remove(struct cdp_atomic *a)
+{
+    if (!a->listed)
+        return;
+    sigset_t old;
+    list_take(&old);
+    if (a->prev)
+        a->prev->next = a->next;
+    else
+        list = a->next;
+    if (a->next)
+        a->next->prev = a->prev;
+    a->listed = false;
+    list_drop(&old);
+}
+
+/* The lock is kept: no thread may name another temporary before the process is gone. */
+static void on_signal(int sig)
+{
+    while (atomic_flag_test_and_set_explicit(&list_lock, memory_order_acquire))
+        ;
+    for (const struct cdp_atomic *a = list; a; a = a->next)
+        unlink(a->temp);
+    raise(sig);
+}
+
+void cdp_atomic_signals(void)
+{
+    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND, .sa_mask = fatal_set()};
+    for (size_t i = 0; i < FATAL_SIGNALS; i++) {
+        struct sigaction old;
+        if (sigaction(fatal_signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+            sigaction(fatal_signals[i], &sa, NULL);
+    }
+}
+
+/* "DIR/.NAME.cdp-XXXXXX" with fresh random letters. */
+static char *temp_name(const char *dir, const char *target, struct cdp_err *err)
+{
+    static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const char *slash = strrchr(target, '/');
+    const char *base = slash ? slash + 1 : target;
+    int keep = NAME_MAX - 1 - TAG_LEN - RANDOM_LEN;
+    unsigned char r[RANDOM_LEN];
+    if (getrandom(r, sizeof r, 0) != (ssize_t)sizeof r) {
+        cdp_err_errno(err, "cannot draw a random name");
+        return NULL;
+    }
+    char tail[RANDOM_LEN + 1] = "";
+    for (int i = 0; i < RANDOM_LEN; i++)
+        tail[i] = letters[r[i] % (sizeof letters - 1)];
+    char *name = NULL;
+    if (asprintf(&name, "%s/.%.*s" TAG "%s", dir, keep, base, tail) < 0) {
+        cdp_err_nomem(err, strlen(dir) + strlen(base));
+        return NULL;
+    }
+    return name;
+}
+
+/* Marks the file as a living run's; false where a sweep was faster. */
+static bool hold(int fd)
+{
+    struct stat st;
+    return flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0;
+}
+
+/* For file systems without O_TMPFILE: a named temporary from the start. */
+static int open_named(struct cdp_atomic *a, struct cdp_err *err)
+{
+    for (int i = 0; i < NAME_TRIES; i++) {
+        a->temp = temp_name(a->dir, a->target, err);
+        if (!a->temp)
+            return -1;
+        list_add(a);
+        a->fd = open(a->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (a->fd >= 0 && hold(a->fd))
+            return 0;
+        int why = errno;
+        if (a->fd >= 0) {
+            close(a->fd);
+            a->fd = -1;
+            why = EEXIST;
+        }
+        list_remove(a);
+        free(a->temp);
+        a->temp = NULL;
+        errno = why;
+        if (why != EEXIST)
+            break;
+    }
+    return cdp_err_errno(err, "%s: cannot create a file in its directory", a->target);
+}
+
+/* Linking an unnamed file goes through /proc. */
+static bool have_proc(void)
+{
+    return access("/proc/self/fd", X_OK) == 0;
+}
+
+static int open_new(struct cdp_atomic *a, struct cdp_err *err)
+{
+    if (have_proc())
+        a->fd = open(a->dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    else
+        errno = EOPNOTSUPP;
+    if (a->fd >= 0)
+        return 0;
+    /* A kernel or file system that does not know O_TMPFILE sees a directory opened for writing. */
+    if (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL || errno == ENOENT)
+        return open_named(a, err);
+    return cdp_err_errno(err, "%s: cannot create a file in its directory", a->target);
+}
+
+static char *dir_of(const char *path, struct cdp_err *err)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return cdp_mem_strndup(".", 1, err);
+    return cdp_mem_strndup(path, slash == path ? 1 : (size_t)(slash - path), err);
+}
+
+struct cdp_atomic *cdp_atomic_open(const char *path, struct cdp_err *err)
+{
+    struct cdp_atomic *a = cdp_mem_zalloc(1, sizeof *a, err);
+    if (!a)
+        return NULL;
+    a->fd = -1;
+    a->target = realpath(path, NULL);
+    if (!a->target && !(a->target = cdp_mem_strndup(path, strlen(path), err)))
+        goto fail;
+    if (!(a->dir = dir_of(a->target, err)))
+        goto fail;
+    struct stat st;
+    bool old = stat(a->target, &st) == 0;
+    if (old && S_ISDIR(st.st_mode)) {
+        cdp_err_set(err, CDP_EXIT_IO, "%s: is a directory", path);
+        goto fail;
+    }
+    if (old && !S_ISREG(st.st_mode)) {
+        a->direct = true;
+        a->fd = open(a->target, O_WRONLY | O_CLOEXEC);
+        if (a->fd < 0) {
+            cdp_err_errno(err, "%s: cannot open", path);
+            goto fail;
+        }
+        return a;
+    }
+    if (open_new(a, err) < 0)
+        goto fail;
+    if (old) {
+        /* Owner first, as a change of owner clears mode bits; it is for root alone and may fail. */
+        if ((st.st_uid != geteuid() || st.st_gid != getegid()) && fchown(a->fd, st.st_uid, st.st_gid) < 0)
+            errno = 0;
+        if (fchmod(a->fd, st.st_mode & 0777) < 0) {
+            cdp_err_errno(err, "%s: cannot set the new file's permissions", path);
+            goto fail;
+        }
+    }
+    return a;
+fail:
+    cdp_atomic_abort(a);
+    return NULL;
+}
+
+int cdp_atomic_fd(const struct cdp_atomic *a)
+{
+    return a->fd;
+}
+
+/* Gives an unnamed file its temporary name. */
+static int give_name(struct cdp_atomic *a, struct cdp_err *err)
+{
+    char proc[64];
+    snprintf(proc, sizeof proc, "/proc/self/fd/%d", a->fd);
+    if (flock(a->fd, LOCK_EX | LOCK_NB) < 0 && errno != EOPNOTSUPP && errno != ENOLCK)
+        return cdp_err_errno(err, "%s: cannot lock the new file", a->target);
+    for (int i = 0; i < NAME_TRIES; i++) {
+        a->temp = temp_name(a->dir, a->target, err);
+        if (!a->temp)
+            return -1;
+        list_add(a);
+        if (linkat(AT_FDCWD, proc, AT_FDCWD, a->temp, AT_SYMLINK_FOLLOW) == 0)
+            return 0;
+        int why = errno;
+        list_remove(a);
+        free(a->temp);
+        a->temp = NULL;
+        errno = why;
+        if (why != EEXIST)
+            break;
+    }
+    return cdp_err_errno(err, "%s: cannot name the new file", a->target);
+}
+
+static int sync_dir(const struct cdp_atomic *a, struct cdp_err *err)
+{
+    int fd = open(a->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* A directory that may be written but not read cannot be synced; EINVAL: a file system that has no such
+     * thing. */
+    if (fd < 0)
+        return errno == EACCES ? 0 : cdp_err_errno(err, "%s: cannot open", a->dir);
+    int rc = fsync(fd) < 0 && errno != EINVAL ? cdp_err_errno(err, "%s: cannot sync", a->dir) : 0;
+    close(fd);
+    return rc;
+}
+
+int cdp_atomic_commit(struct cdp_atomic *a, struct cdp_err *err)
+{
+    int rc = -1;
+    if (a->direct) {
+        int fd = a->fd;
+        a->fd = -1;
+        rc = close(fd) < 0 ? cdp_err_errno(err, "%s: cannot close", a->target) : 0;
+        goto done;
+    }
+    if (fsync(a->fd) < 0) {
+        cdp_err_errno(err, "%s: cannot write", a->target);
+        goto done;
+    }
+    if (!a->temp && give_name(a, err) < 0)
+        goto done;
+    if (rename(a->temp, a->target) < 0) {
+        cdp_err_errno(err, "%s: cannot replace", a->target);
+        goto done;
+    }
+    list_remove(a);
+    free(a->temp);
+    a->temp = NULL;
+    rc = sync_dir(a, err);
+done:
+    cdp_atomic_abort(a);
+    return rc;
+}
+
+void cdp_atomic_abort(struct cdp_atomic *a)
+{
+    if (!a)
+        return;
+    if (a->temp)
+        unlink(a->temp);
+    list_remove(a);
+    if (a->fd >= 0)
+        close(a->fd);
+    free(a->temp);
+    free(a->dir);
+    free(a->target);
+    free(a);
+}
+
+int cdp_temp_open(const char *dir, struct cdp_err *err)
+{
+    if (!dir || !*dir)
+        dir = getenv("TMPDIR");
+    if (!dir || !*dir)
+        dir = "/tmp";
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        return fd;
+    if (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL) {
+        char *name = temp_name(dir, "spill", err);
+        if (!name)
+            return -1;
+        sigset_t set = fatal_set(), old;
+        pthread_sigmask(SIG_BLOCK, &set, &old);
+        fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        int why = errno;
+        if (fd >= 0)
+            unlink(name);
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+        free(name);
+        errno = why;
+    }
+    if (fd < 0)
+        return cdp_err_errno(err, "%s: cannot create a temporary file", dir);
+    return fd;
+}
+
+static bool is_temp_name(const char *name)
+{
+    size_t n = strlen(name);
+    if (n < 2 + TAG_LEN + RANDOM_LEN || name[0] != '.')
+        return false;
+    if (memcmp(name + n - RANDOM_LEN - TAG_LEN, TAG, TAG_LEN) != 0)
+        return false;
+    for (const char *p = name + n - RANDOM_LEN; *p; p++)
+        if (!((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')))
+            return false;
+    return true;
+}
+
+int cdp_atomic_sweep(const char *dir, struct cdp_err *err)
+{
+    DIR *d = opendir(dir);
+    if (!d)
+        return cdp_err_errno(err, "%s: cannot open", dir);
+    int rc = 0;
+    struct dirent *e;
+    while (errno = 0, (e = readdir(d))) {
+        if (!is_temp_name(e->d_name))
+            continue;
+        int fd = openat(dirfd(d), e->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0)
+            continue;
+        struct stat st;
+        bool dead = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && flock(fd, LOCK_EX | LOCK_NB) == 0;
+        if (dead && unlinkat(dirfd(d), e->d_name, 0) < 0 && errno != ENOENT)
+            rc = cdp_err_errno(err, "%s/%s: cannot remove", dir, e->d_name);
+        close(fd);
+        if (rc < 0)
+            break;
+    }
+    if (rc == 0 && !e && errno)
+        rc = cdp_err_errno(err, "%s: cannot read", dir);
+    closedir(d);
+    return rc;
+}
+
+int cdp_write_all(int fd, const void *p, size_t n, const char *name, struct cdp_err *err)
+{
+    const char *at = p;
+    while (n) {
+        ssize_t done = write(fd, at, n);
+        if (done >= 0) {
+            at += done;
+            n -= (size_t)done;
+        } else if (errno == EAGAIN) {
+            struct pollfd pfd = {.fd = fd, .events = POLLOUT};
+            poll(&pfd, 1, -1);
+        } else if (errno != EINTR) {
+            return cdp_err_errno(err, "%s: cannot write", name);
+        }
+    }
+    return 0;
+}
+
+int cdp_read_file(const char *path, char **data, size_t *n, struct cdp_err *err)
+{
+    bool std = !path || strcmp(path, "-") == 0;
+    const char *name = std ? "-" : path;
+    int fd = std ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return cdp_err_errno(err, "%s: cannot open", name);
+    struct cdp_buf b = {0};
+    int rc = 0;
+    struct stat st;
+    size_t step = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 ? (size_t)st.st_size : 65535;
+    while (cdp_buf_reserve(&b, step + 1)) {
+        ssize_t got = read(fd, b.data + b.len, b.cap - b.len - 1);
+        if (got == 0)
+            break;
+        if (got > 0)
+            b.len += (size_t)got;
+        else if (errno != EINTR && (rc = cdp_err_errno(err, "%s: cannot read", name)) < 0)
+            break;
+        step = 65535;
+    }
+    if (!std)
+        close(fd);
+    if (rc == 0)
+        rc = cdp_buf_check(&b, err);
+    if (rc < 0) {
+        cdp_buf_free(&b);
+        return rc;
+    }
+    b.data[b.len] = '\0';
+    *data = b.data;
+    *n = b.len;
+    return 0;
+}

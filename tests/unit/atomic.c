@@ -1,0 +1,181 @@
+#include "lib/atomic.h"
+
+#include "tap.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct cdp_err err;
+
+static void put(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    cdp_write_all(fd, text, strlen(text), path, &err);
+    close(fd);
+}
+
+static bool holds(const char *path, const char *text)
+{
+    char *data;
+    size_t n;
+    if (cdp_read_file(path, &data, &n, &err) < 0)
+        return false;
+    bool same = n == strlen(text) && memcmp(data, text, n) == 0;
+    free(data);
+    return same;
+}
+
+static int entries(const char *dir)
+{
+    int n = 0;
+    DIR *d = opendir(dir);
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n - 2;
+}
+
+static void replacing(void)
+{
+    struct cdp_atomic *a = cdp_atomic_open("new", &err);
+    cdp_write_all(cdp_atomic_fd(a), "one\n", 4, "new", &err);
+    ok(access("new", F_OK) < 0, "nothing is there before the commit");
+    ok(cdp_atomic_commit(a, &err) == 0 && holds("new", "one\n"), "a new file appears whole");
+
+    chmod("new", 0640);
+    a = cdp_atomic_open("new", &err);
+    cdp_write_all(cdp_atomic_fd(a), "two\n", 4, "new", &err);
+    ok(holds("new", "one\n"), "the old file stays until the commit");
+    struct stat st;
+    ok(cdp_atomic_commit(a, &err) == 0 && holds("new", "two\n"), "an old file is replaced");
+    ok(stat("new", &st) == 0 && (st.st_mode & 0777) == 0640, "with its permissions");
+
+    a = cdp_atomic_open("new", &err);
+    cdp_write_all(cdp_atomic_fd(a), "three\n", 6, "new", &err);
+    cdp_atomic_abort(a);
+    ok(holds("new", "two\n") && entries(".") == 1, "an abort leaves the old file and nothing else");
+
+    ok(symlink("new", "link") == 0, "a symbolic link");
+    a = cdp_atomic_open("link", &err);
+    cdp_write_all(cdp_atomic_fd(a), "four\n", 5, "link", &err);
+    ok(cdp_atomic_commit(a, &err) == 0 && holds("new", "four\n"), "is followed");
+    ok(lstat("link", &st) == 0 && S_ISLNK(st.st_mode), "and stays a link");
+
+    a = cdp_atomic_open("/dev/null", &err);
+    cdp_write_all(cdp_atomic_fd(a), "five\n", 5, "/dev/null", &err);
+    ok(cdp_atomic_commit(a, &err) == 0 && stat("/dev/null", &st) == 0 && S_ISCHR(st.st_mode),
+       "a device is written in place");
+
+    char name[256];
+    memset(name, 'n', 255);
+    name[255] = '\0';
+    a = cdp_atomic_open(name, &err);
+    ok(a && cdp_atomic_commit(a, &err) == 0 && access(name, F_OK) == 0, "the longest of names");
+    unlink(name);
+}
+
+static void failing(void)
+{
+    ok(!cdp_atomic_open("nowhere/x", &err) && err.exit == CDP_EXIT_IO, "no such directory");
+    is(err.msg, "nowhere/x: cannot create a file in its directory: No such file or directory", "is said");
+    ok(!cdp_atomic_open(".", &err), "a directory");
+    is(err.msg, ".: is a directory", "is refused");
+    int full = open("/dev/full", O_WRONLY);
+    ok(cdp_write_all(full, "x", 1, "/dev/full", &err) < 0 && err.exit == CDP_EXIT_IO, "a full device");
+    is(err.msg, "/dev/full: cannot write: No space left on device", "is said");
+    close(full);
+}
+
+static void sweeping(void)
+{
+    put(".out.ndjson.cdp-a1B2c3", "dead");
+    put(".out.ndjson.cdp-d1B2c3", "alive");
+    put(".out.ndjson.cdp-a1B2c", "not ours");
+    put("out.ndjson.cdp-a1B2c3", "not ours");
+    int fd = open(".out.ndjson.cdp-d1B2c3", O_RDONLY);
+    flock(fd, LOCK_EX);
+    int before = entries(".");
+    ok(cdp_atomic_sweep(".", &err) == 0, "sweep");
+    ok(access(".out.ndjson.cdp-a1B2c3", F_OK) < 0, "removes what a killed run left");
+    ok(access(".out.ndjson.cdp-d1B2c3", F_OK) == 0, "but not what a living one holds");
+    ok(entries(".") == before - 1, "nor other files");
+    close(fd);
+    ok(cdp_atomic_sweep(".", &err) == 0 && entries(".") == before - 2, "until it is dead too");
+    unlink(".out.ndjson.cdp-a1B2c");
+    unlink("out.ndjson.cdp-a1B2c3");
+    ok(cdp_atomic_sweep("nowhere", &err) < 0, "a directory that is not there");
+}
+
+static void dying(void)
+{
+    int before = entries(".");
+    pid_t pid = fork();
+    if (pid == 0) {
+        cdp_atomic_signals();
+        for (;;) {
+            struct cdp_atomic *a = cdp_atomic_open("churn", &err);
+            if (!a || cdp_atomic_commit(a, &err) < 0)
+                _exit(9);
+        }
+    }
+    usleep(50000);
+    kill(pid, SIGTERM);
+    int status = 0;
+    waitpid(pid, &status, 0);
+    ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM, "a signal ends the process as that signal");
+    ok(entries(".") == before + 1, "and no temporary is left");
+    unlink("churn");
+}
+
+static void temporaries(void)
+{
+    int before = entries(".");
+    int fd = cdp_temp_open(".", &err);
+    char back[4] = "";
+    ok(fd >= 0 && pwrite(fd, "abc", 3, 0) == 3 && pread(fd, back, 3, 0) == 3,
+       "a temporary file is read and written");
+    is(back, "abc", "and keeps what is written");
+    ok(entries(".") == before, "and has no name");
+    close(fd);
+    ok(cdp_temp_open("nowhere", &err) < 0 && err.exit == CDP_EXIT_IO, "no such directory");
+    is(err.msg, "nowhere: cannot create a temporary file: No such file or directory", "is said");
+}
+
+static void reading(void)
+{
+    char *data;
+    size_t n;
+    put("empty", "");
+    ok(cdp_read_file("empty", &data, &n, &err) == 0 && n == 0 && *data == '\0', "an empty file");
+    free(data);
+    ok(cdp_read_file("/proc/self/cmdline", &data, &n, &err) == 0 && n > 0, "a file of unknown size");
+    free(data);
+    ok(cdp_read_file("missing", &data, &n, &err) < 0, "a missing file");
+    is(err.msg, "missing: cannot open: No such file or directory", "is said");
+    ok(cdp_read_file(".", &data, &n, &err) < 0, "a directory");
+    is(err.msg, ".: cannot read: Is a directory", "is said");
+}
+
+int main(void)
+{
+    char dir[] = "/tmp/cdp-unit-XXXXXX";
+    if (!mkdtemp(dir) || chdir(dir) < 0)
+        return 1;
+    replacing();
+    failing();
+    sweeping();
+    dying();
+    temporaries();
+    reading();
+    unlink("new");
+    unlink("link");
+    unlink("empty");
+    ok(chdir("/") == 0 && rmdir(dir) == 0, "nothing is left behind");
+    return done();
+}
