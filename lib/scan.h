@@ -1,7 +1,8 @@
 /* scan: one pass over a line that validates it whole and returns the raw spans of the wanted paths.
  *
- * Grammar RFC 8259, strict; UTF-8 checked (RFC 3629); depth at most 512.  No tree, no allocation.  Where a key
- * is repeated, the last one counts, at every level.  Keys are matched decoded: `"\u0075uid"` is `uuid`. */
+ * Grammar RFC 8259, strict; UTF-8 checked (RFC 3629); depth at most 512.  No tree, no allocation.  Where a
+ * key is repeated, the last one counts, at every level.  Keys are matched decoded: `"\u0075uid"` is `uuid`.
+ */
 #ifndef CDP_SCAN_H
 #define CDP_SCAN_H
 
@@ -13,8 +14,8 @@
 /* Bytes that must be readable (with any content) after the end of text given to the scanner. */
 #define CDP_PAD 64
 
-/* What to extract: a trie of paths, each with a slot.  Built by one thread before scanning, then read-only and
- * shared. */
+/* What to extract: a trie of paths, each with a slot.  Built by one thread before scanning, then read-only
+ * and shared. */
 struct cdp_plan;
 
 struct cdp_plan *cdp_plan_new(struct cdp_err *err);
@@ -45,8 +46,8 @@ const char *cdp_scan_line(const struct cdp_plan *plan, const char *p, struct cdp
 bool cdp_scan_document(const struct cdp_plan *plan, const char *p, size_t n, struct cdp_val *fields,
                        struct cdp_scan_fault *fault);
 
-/* The implementation in use: "avx2", "sse2", "neon" or "scalar".  CDP_SIMD in the environment of a test build picks
- * one by name. */
+/* The implementation in use: "avx2", "sse2", "neon" or "scalar".  CDP_SIMD in the environment of a test build
+ * picks one by name. */
 const char *cdp_scan_impl(void);
 
 #endif

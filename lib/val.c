@@ -131,7 +131,7 @@ static unsigned hex4(const char *p)
     unsigned u = 0;
     for (int i = 0; i < 4; i++) {
         unsigned char c = (unsigned char)p[i];
-        u = u << 4 | (c <= '9' ? c - '0' : (c | 32u) - 'a' + 10u);
+        u = u << 4 | (c <= '9' ? c - 48u : (c | 32u) - 'a' + 10u);
     }
     return u;
 }

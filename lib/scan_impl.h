@@ -1,0 +1,392 @@
+/* scan_impl: the scanner's one loop, compiled once for each instruction set (SCAN_LINE names the function).
+ *
+ * An iterative descent: `stack` holds the open containers, each with the trie node it stands for (NULL:
+ * nothing below it is wanted).  White space is rare between tokens and tested for with one comparison.
+ * Strings are skipped a vector at a time; their bytes are gathered by OR, so that UTF-8 is looked at only in
+ * lines that have a byte of 0x80 or above (outside strings such a byte is an error of grammar anyway).  The
+ * line's '\n' is no white space: it ends every loop, so no end pointer is carried along. */
+#include "lib/scan_plan.h"
+#include "lib/simd.h"
+#include "lib/utf8.h"
+
+#include <string.h>
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+struct frame {
+    const struct cdp_node *node; /* of the container; NULL: unwanted */
+    const char *start;
+    uint32_t index; /* of the array's current element; counted where node is set */
+    bool object;
+};
+
+#if defined(__AVX2__)
+/* Lemire and Keiser, "Validating UTF-8 In Less Than One Instruction Per Byte"
+ * (https://arxiv.org/abs/2010.03090): three table look-ups on neighbouring nibbles name every two-byte fault;
+ * a saturating subtraction finds the third and fourth bytes that must follow. */
+static inline __m256i shifted(__m256i now, __m256i before, int n)
+{
+    __m256i mid = _mm256_permute2x128_si256(before, now, 0x21);
+    return n == 1   ? _mm256_alignr_epi8(now, mid, 15)
+           : n == 2 ? _mm256_alignr_epi8(now, mid, 14)
+                    : _mm256_alignr_epi8(now, mid, 13);
+}
+
+static inline __m256i table(__m256i index, char t0, char t1, char t2, char t3, char t4, char t5, char t6,
+                            char t7, char t8, char t9, char t10, char t11, char t12, char t13, char t14,
+                            char t15)
+{
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_setr_epi8(t0, t1, t2, t3, t4, t5, t6, t7, t8,
+                                                                         t9, t10, t11, t12, t13, t14, t15)),
+                               index);
+}
+
+static inline __m256i utf8_errors(__m256i v, __m256i before)
+{
+    enum {
+        TOO_SHORT = 1 << 0,
+        TOO_LONG = 1 << 1,
+        OVERLONG_3 = 1 << 2,
+        TOO_LARGE = 1 << 3,
+        SURROGATE = 1 << 4,
+        OVERLONG_2 = 1 << 5,
+        TOO_LARGE_1000 = 1 << 6,
+        OVERLONG_4 = 1 << 6,
+        TWO_CONTS = 1 << 7,
+        CARRY = TOO_SHORT | TOO_LONG | TWO_CONTS,
+    };
+    const __m256i nibble = _mm256_set1_epi8(0x0f);
+    __m256i prev1 = shifted(v, before, 1);
+    __m256i high1 =
+        table(_mm256_and_si256(_mm256_srli_epi16(prev1, 4), nibble), TOO_LONG, TOO_LONG, TOO_LONG, TOO_LONG,
+              TOO_LONG, TOO_LONG, TOO_LONG, TOO_LONG, (char)TWO_CONTS, (char)TWO_CONTS, (char)TWO_CONTS,
+              (char)TWO_CONTS, TOO_SHORT | OVERLONG_2, TOO_SHORT, TOO_SHORT | OVERLONG_3 | SURROGATE,
+              TOO_SHORT | TOO_LARGE | TOO_LARGE_1000 | OVERLONG_4);
+    __m256i low1 =
+        table(_mm256_and_si256(prev1, nibble), (char)(CARRY | OVERLONG_3 | OVERLONG_2 | OVERLONG_4),
+              (char)(CARRY | OVERLONG_2), (char)CARRY, (char)CARRY, (char)(CARRY | TOO_LARGE),
+              (char)(CARRY | TOO_LARGE | TOO_LARGE_1000), (char)(CARRY | TOO_LARGE | TOO_LARGE_1000),
+              (char)(CARRY | TOO_LARGE | TOO_LARGE_1000), (char)(CARRY | TOO_LARGE | TOO_LARGE_1000),
+              (char)(CARRY | TOO_LARGE | TOO_LARGE_1000), (char)(CARRY | TOO_LARGE | TOO_LARGE_1000),
+              (char)(CARRY | TOO_LARGE | TOO_LARGE_1000), (char)(CARRY | TOO_LARGE | TOO_LARGE_1000),
+              (char)(CARRY | TOO_LARGE | TOO_LARGE_1000 | SURROGATE),
+              (char)(CARRY | TOO_LARGE | TOO_LARGE_1000), (char)(CARRY | TOO_LARGE | TOO_LARGE_1000));
+    __m256i high2 =
+        table(_mm256_and_si256(_mm256_srli_epi16(v, 4), nibble), TOO_SHORT, TOO_SHORT, TOO_SHORT, TOO_SHORT,
+              TOO_SHORT, TOO_SHORT, TOO_SHORT, TOO_SHORT,
+              (char)(TOO_LONG | OVERLONG_2 | TWO_CONTS | OVERLONG_3 | TOO_LARGE_1000 | OVERLONG_4),
+              (char)(TOO_LONG | OVERLONG_2 | TWO_CONTS | OVERLONG_3 | TOO_LARGE),
+              (char)(TOO_LONG | OVERLONG_2 | TWO_CONTS | SURROGATE | TOO_LARGE),
+              (char)(TOO_LONG | OVERLONG_2 | TWO_CONTS | SURROGATE | TOO_LARGE), TOO_SHORT, TOO_SHORT,
+              TOO_SHORT, TOO_SHORT);
+    __m256i special = _mm256_and_si256(_mm256_and_si256(high1, low1), high2);
+    __m256i third = _mm256_subs_epu8(shifted(v, before, 2), _mm256_set1_epi8((char)(0xE0 - 0x80)));
+    __m256i fourth = _mm256_subs_epu8(shifted(v, before, 3), _mm256_set1_epi8((char)(0xF0 - 0x80)));
+    __m256i must = _mm256_and_si256(_mm256_or_si256(third, fourth), _mm256_set1_epi8((char)0x80));
+    return _mm256_xor_si256(must, special);
+}
+
+/* [p, end) ends behind an ASCII byte (the line's '\n'), so no sequence is cut off by a block's end. */
+static __attribute__((noinline)) const char *utf8_fault(const char *p, const char *end)
+{
+    __m256i before = _mm256_setzero_si256(), errors = before;
+    const char *q = p;
+    for (; end - q >= 32; q += 32) {
+        __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)q);
+        errors = _mm256_or_si256(errors, utf8_errors(v, before));
+        before = v;
+    }
+    char tail[32] = {0};
+    memcpy(tail, q, (size_t)(end - q));
+    errors =
+        _mm256_or_si256(errors, utf8_errors(_mm256_loadu_si256((const __m256i *)(const void *)tail), before));
+    return _mm256_testz_si256(errors, errors) ? NULL : cdp_utf8_fault(p, end);
+}
+#else
+static const char *utf8_fault(const char *p, const char *end)
+{
+    return cdp_utf8_fault(p, end);
+}
+#endif
+
+static inline const char *space(const char *p)
+{
+    if (LIKELY((unsigned char)*p > ' '))
+        return p;
+    while (*p == ' ' || *p == '\t' || *p == '\r')
+        p++;
+    return p;
+}
+
+static inline bool digit(char c)
+{
+    return (unsigned char)(c - '0') < 10;
+}
+
+static bool hex(char c)
+{
+    return digit(c) || (unsigned char)((c | 32) - 'a') < 6;
+}
+
+/* The escape behind the backslash at p: its length with the backslash, 0 where it is none. */
+static size_t escape_length(const char *p)
+{
+    switch (p[1]) {
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't':
+        return 2;
+    case 'u':
+        return hex(p[2]) && hex(p[3]) && hex(p[4]) && hex(p[5]) ? 6 : 0;
+    default:
+        return 0;
+    }
+}
+
+/* Behind the opening quote → behind the closing one.  NULL and *fault. */
+static inline const char *string(const char *p, bool *escaped, cdp_simd_high *high,
+                                 struct cdp_scan_fault *fault)
+{
+    for (;;) {
+        uint64_t stops = cdp_simd_stops(p, high);
+        if (stops == 0) {
+            p += CDP_SIMD_STRIDE;
+            continue;
+        }
+        p += cdp_simd_first(stops);
+        if (LIKELY(*p == '"'))
+            return p + 1;
+        size_t n = *p == '\\' ? escape_length(p) : 0;
+        if (UNLIKELY(n == 0)) {
+            *fault = (struct cdp_scan_fault){p, *p == '\\'   ? "bad escape in a string"
+                                                : *p == '\n' ? "unterminated string"
+                                                             : "raw control character in a string"};
+            return NULL;
+        }
+        *escaped = true;
+        p += n;
+    }
+}
+
+/* The byte behind the number at p, or NULL and *fault. */
+static inline const char *number(const char *p, struct cdp_scan_fault *fault)
+{
+    p += *p == '-';
+    if (*p == '0') {
+        p++;
+    } else {
+        if (UNLIKELY(!digit(*p)))
+            goto bad;
+        while (digit(*p))
+            p++;
+    }
+    if (*p == '.') {
+        if (UNLIKELY(!digit(*++p)))
+            goto bad;
+        while (digit(*p))
+            p++;
+    }
+    if ((*p | 32) == 'e') {
+        p++;
+        p += *p == '+' || *p == '-';
+        if (UNLIKELY(!digit(*p)))
+            goto bad;
+        while (digit(*p))
+            p++;
+    }
+    return p;
+bad:
+    *fault = (struct cdp_scan_fault){p, "expected a digit in a number"};
+    return NULL;
+}
+
+static const struct cdp_node *escaped_key(const struct cdp_node *node, const char *key, const char *end)
+{
+    struct cdp_val v = {.p = key - 1, .len = (uint32_t)(end - key + 1), .type = CDP_STRING, .escaped = 1};
+    for (size_t i = 0; i < node->edges; i++)
+        if (node->edge[i].key && cdp_val_str_eq(v, node->edge[i].key, node->edge[i].len))
+            return node->edge[i].to;
+    return NULL;
+}
+
+/* The node below `node` for the key [key, end-1), end being behind the closing quote. */
+static inline const struct cdp_node *plain_key(const struct cdp_node *node, const char *key, const char *end)
+{
+    size_t n = (size_t)(end - 1 - key);
+    if (!(node->lengths >> (n & 63) & 1))
+        return NULL;
+    uint64_t head;
+    memcpy(&head, key, 8); /* past the key's end, perhaps: there are CDP_PAD bytes behind the text */
+    for (const struct cdp_edge *e = node->edge, *last = e + node->edges; e < last; e++)
+        if (e->len == n && ((head ^ e->head) & e->mask) == 0 && e->key &&
+            (n <= 8 || memcmp(key + 8, e->key + 8, n - 8) == 0))
+            return e->to;
+    return NULL;
+}
+
+static const struct cdp_node *element(const struct cdp_node *node, uint32_t index)
+{
+    for (size_t i = 0; i < node->edges; i++)
+        if (!node->edge[i].key && node->edge[i].index == index)
+            return node->edge[i].to;
+    return NULL;
+}
+
+static inline bool literal(const char *p, const char *word, size_t n)
+{
+    return memcmp(p, word, n) == 0;
+}
+
+static inline void clear_below(const struct cdp_node *node, struct cdp_val *fields)
+{
+    for (size_t i = 0; i < node->belows; i++)
+        fields[node->below[i]->slot] = (struct cdp_val){0};
+}
+
+#define FAULT(where, why)                                                                                    \
+    do {                                                                                                     \
+        *fault = (struct cdp_scan_fault){where, why};                                                        \
+        return NULL;                                                                                         \
+    } while (0)
+
+const char *SCAN_LINE(const struct cdp_plan *plan, const char *line, struct cdp_val *fields,
+                      struct cdp_scan_fault *fault)
+{
+    struct frame stack[CDP_MAX_DEPTH];
+    size_t depth = 0;
+    const struct cdp_node *want = NULL; /* of the value that comes next */
+    cdp_simd_high high = cdp_simd_none();
+    const char *p = space(line), *start;
+    uint8_t type;
+    bool escaped = false;
+
+    if (plan) {
+        want = &plan->root;
+        for (size_t i = 0; i < plan->width; i++)
+            fields[i] = (struct cdp_val){0};
+    }
+
+value:
+    start = p;
+    escaped = false;
+    switch (*p) {
+    case '"':
+        p = string(p + 1, &escaped, &high, fault);
+        type = CDP_STRING;
+        if (UNLIKELY(!p))
+            return NULL;
+        break;
+    case '{':
+        if (UNLIKELY(depth == CDP_MAX_DEPTH))
+            FAULT(p, "nested deeper than 512");
+        stack[depth++] = (struct frame){want, p, 0, true};
+        p = space(p + 1);
+        if (*p != '}')
+            goto key;
+        goto close;
+    case '[':
+        if (UNLIKELY(depth == CDP_MAX_DEPTH))
+            FAULT(p, "nested deeper than 512");
+        stack[depth++] = (struct frame){want, p, 0, false};
+        p = space(p + 1);
+        if (*p == ']')
+            goto close;
+        want = want ? element(want, 0) : NULL;
+        goto value;
+    case 't':
+        if (UNLIKELY(!literal(p, "true", 4)))
+            FAULT(p, "expected a value");
+        p += 4;
+        type = CDP_TRUE;
+        break;
+    case 'f':
+        if (UNLIKELY(!literal(p, "false", 5)))
+            FAULT(p, "expected a value");
+        p += 5;
+        type = CDP_FALSE;
+        break;
+    case 'n':
+        if (UNLIKELY(!literal(p, "null", 4)))
+            FAULT(p, "expected a value");
+        p += 4;
+        type = CDP_NULL;
+        break;
+    default:
+        if (UNLIKELY(!digit(*p) && *p != '-'))
+            FAULT(p, *p == '\n' ? "the line ends where a value is expected" : "expected a value");
+        p = number(p, fault);
+        type = CDP_NUMBER;
+        if (UNLIKELY(!p))
+            return NULL;
+    }
+    if (want && want->slot >= 0)
+        fields[want->slot] = (struct cdp_val){start, (uint32_t)(p - start), type, escaped};
+
+after:
+    p = space(p);
+    if (depth == 0)
+        goto end;
+    if (stack[depth - 1].object) {
+        if (LIKELY(*p == ',')) {
+            p = space(p + 1);
+            goto key;
+        }
+        if (LIKELY(*p == '}'))
+            goto close;
+        FAULT(p, *p == '\n' ? "the line ends inside an object" : "expected ',' or '}' after a value");
+    }
+    if (*p == ',') {
+        struct frame *f = &stack[depth - 1];
+        want = f->node ? element(f->node, ++f->index) : NULL;
+        p = space(p + 1);
+        goto value;
+    }
+    if (UNLIKELY(*p != ']'))
+        FAULT(p, *p == '\n' ? "the line ends inside an array" : "expected ',' or ']' after a value");
+
+close:
+    p++;
+    {
+        const struct frame *f = &stack[--depth];
+        if (f->node && f->node->slot >= 0)
+            fields[f->node->slot] = (struct cdp_val){f->start, (uint32_t)(p - f->start),
+                                                     f->object ? CDP_OBJECT : CDP_ARRAY, false};
+    }
+    goto after;
+
+key:
+    if (UNLIKELY(*p != '"'))
+        FAULT(p, *p == '\n' ? "the line ends inside an object" : "expected '\"' before a key");
+    start = ++p;
+    escaped = false;
+    p = string(p, &escaped, &high, fault);
+    if (UNLIKELY(!p))
+        return NULL;
+    want = stack[depth - 1].node;
+    if (want) {
+        want = LIKELY(!escaped) ? plain_key(want, start, p) : escaped_key(want, start, p);
+        if (want && want->belows)
+            clear_below(want, fields); /* a repeated key: what its earlier value held does not count */
+    }
+    p = space(p);
+    if (UNLIKELY(*p != ':'))
+        FAULT(p, "expected ':' after a key");
+    p = space(p + 1);
+    goto value;
+
+end:
+    if (UNLIKELY(*p != '\n'))
+        FAULT(p, "unexpected text after the record");
+    if (UNLIKELY(cdp_simd_any_high(high))) {
+        const char *bad = utf8_fault(line, p);
+        if (bad)
+            FAULT(bad, "invalid UTF-8");
+    }
+    return p + 1;
+}
