@@ -20,18 +20,20 @@ struct cdp_counts {
 
 /* One line, as the tool's record function sees it. */
 struct cdp_rec {
-    const char *line;             /* valid until the batch is done */
-    size_t len;                   /* without the line's end */
-    size_t full;                  /* with it ("\n" or "\r\n") */
-    const struct cdp_val *fields; /* of the plan; valid during the call only (what they point at: until the batch is done) */
-    struct cdp_expr_scratch *scratch; /* reset before each batch: values made with it live until the batch is done */
+    const char *line; /* valid until the batch is done */
+    size_t len;       /* without the line's end */
+    size_t full;      /* with it ("\n" or "\r\n") */
+    const struct cdp_val
+        *fields; /* of the plan; valid during the call only (what they point at: until the batch is done) */
+    struct cdp_expr_scratch
+        *scratch;   /* reset before each batch: values made with it live until the batch is done */
     uint32_t index; /* 0, 1, … among the batch's records for which record was called */
 };
 
 /* A block on its way.  Tools read these members only. */
 struct cdp_batch {
     struct cdp_flow *flow;
-    void *worker;        /* the tool's, see worker_open */
+    void *worker; /* the tool's, see worker_open */
     struct cdp_block block;
     uint64_t lines;      /* lines of the block, blank and bad ones included */
     uint64_t first_line; /* number of its first line in its source, from 1; known from apply on */

@@ -29,7 +29,8 @@ struct cdp_gzip_stream;
 struct cdp_gzip_stream *cdp_gzip_stream_new(struct cdp_err *err);
 int cdp_gzip_stream_add(struct cdp_gzip_stream *z, const void *p, size_t n, struct cdp_buf *out,
                         struct cdp_err *err);
-int cdp_gzip_stream_end(struct cdp_gzip_stream *z, struct cdp_buf *out, struct cdp_err *err); /* and ready anew */
+int cdp_gzip_stream_end(struct cdp_gzip_stream *z, struct cdp_buf *out,
+                        struct cdp_err *err); /* and ready anew */
 void cdp_gzip_stream_free(struct cdp_gzip_stream *z);
 
 #endif

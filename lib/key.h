@@ -46,7 +46,7 @@ void cdp_keyspec_free(struct cdp_keyspec *spec);
  * :num takes numbers and strings that hold one.  Returns 0; 1 where a part is missing or null and `missing` says
  * that this is an error (*err names the path; nothing is appended); -1 where a part cannot be used (exit 1: ":time" on
  * what is no time) or memory ran out (exit 3). */
-int cdp_keyspec_encode(const struct cdp_keyspec *spec, const struct cdp_val *fields, enum cdp_key_missing missing,
-                       struct cdp_buf *out, struct cdp_err *err);
+int cdp_keyspec_encode(const struct cdp_keyspec *spec, const struct cdp_val *fields,
+                       enum cdp_key_missing missing, struct cdp_buf *out, struct cdp_err *err);
 
 #endif

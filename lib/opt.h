@@ -13,7 +13,7 @@ enum cdp_opt_type {
     CDP_OPT_STRING, /* const char * (points into argv) */
     CDP_OPT_SIZE,   /* uint64_t bytes: 64M, 1G (powers of 1024; K M G T) */
     CDP_OPT_COUNT,  /* uint64_t */
-    CDP_OPT_LIST,   /* struct cdp_opt_list: repeatable, in command line order; several options may share one list and
+    CDP_OPT_LIST, /* struct cdp_opt_list: repeatable, in command line order; several options may share one list and
                        are told apart by tag */
     CDP_OPT_CHOICE, /* int: index into the '|'-separated words of arg */
 };
@@ -26,7 +26,7 @@ struct cdp_opt {
     const char *arg;  /* the argument's name in --help, "FILE" */
     const char *help; /* one line, lower case, no full stop */
     int tag;          /* for CDP_OPT_LIST */
-    bool shared;      /* the target is in struct cdp_common, which must be the options struct's first member */
+    bool shared; /* the target is in struct cdp_common, which must be the options struct's first member */
 };
 
 struct cdp_opt_item {
@@ -57,46 +57,63 @@ struct cdp_common {
 
 /* Rows for the tool's table.  Not each tool takes each. */
 #define CDP_OPT_REJECTS                                                                                      \
-    {.name = "rejects", .type = CDP_OPT_STRING, .offset = offsetof(struct cdp_common, rejects), .arg = "FILE", .shared = true, \
+    {.name = "rejects",                                                                                      \
+     .type = CDP_OPT_STRING,                                                                                 \
+     .offset = offsetof(struct cdp_common, rejects),                                                         \
+     .arg = "FILE",                                                                                          \
+     .shared = true,                                                                                         \
      .help = "append unusable records to FILE as NDJSON and go on"},                                         \
     {                                                                                                        \
-        .name = "max-rejects", .type = CDP_OPT_STRING, .offset = offsetof(struct cdp_common, max_rejects), .arg = "N|P%", .shared = true, \
+        .name = "max-rejects", .type = CDP_OPT_STRING, .offset = offsetof(struct cdp_common, max_rejects),   \
+        .arg = "N|P%", .shared = true,                                                                       \
         .help = "exit 1 when more than N records, or P percent, were rejected"                               \
     }
 #define CDP_OPT_WHERE                                                                                        \
     {                                                                                                        \
-        .name = "where", .type = CDP_OPT_STRING, .offset = offsetof(struct cdp_common, where), .arg = "EXPR", .shared = true, \
+        .name = "where", .type = CDP_OPT_STRING, .offset = offsetof(struct cdp_common, where),               \
+        .arg = "EXPR", .shared = true,                                                                       \
         .help = "only records for which the jq expression is true; the others are dropped"                   \
     }
 #define CDP_OPT_MEMORY                                                                                       \
-    {.name = "memory", .letter = 'S', .type = CDP_OPT_SIZE, .offset = offsetof(struct cdp_common, memory), .arg = "SIZE", .shared = true, \
+    {.name = "memory",                                                                                       \
+     .letter = 'S',                                                                                          \
+     .type = CDP_OPT_SIZE,                                                                                   \
+     .offset = offsetof(struct cdp_common, memory),                                                          \
+     .arg = "SIZE",                                                                                          \
+     .shared = true,                                                                                         \
      .help = "memory to use before spilling to temporary files (default: a quarter of what there is)"},      \
     {                                                                                                        \
-        .name = "tmpdir", .letter = 'T', .type = CDP_OPT_STRING, .offset = offsetof(struct cdp_common, tmpdir), .arg = "DIR", .shared = true, \
+        .name = "tmpdir", .letter = 'T', .type = CDP_OPT_STRING,                                             \
+        .offset = offsetof(struct cdp_common, tmpdir), .arg = "DIR", .shared = true,                         \
         .help = "directory for temporary files (default: $TMPDIR, else /tmp)"                                \
     }
 #define CDP_OPT_THREADS                                                                                      \
     {                                                                                                        \
-        .name = "threads", .type = CDP_OPT_COUNT, .offset = offsetof(struct cdp_common, threads), .arg = "N", .shared = true, \
-        .help = "worker threads (default: one a processor)"                                                  \
+        .name = "threads", .type = CDP_OPT_COUNT, .offset = offsetof(struct cdp_common, threads),            \
+        .arg = "N", .shared = true, .help = "worker threads (default: one a processor)"                      \
     }
 #define CDP_OPT_OUTPUT                                                                                       \
     {                                                                                                        \
-        .name = "output", .letter = 'o', .type = CDP_OPT_STRING, .offset = offsetof(struct cdp_common, output), .arg = "FILE", .shared = true, \
+        .name = "output", .letter = 'o', .type = CDP_OPT_STRING,                                             \
+        .offset = offsetof(struct cdp_common, output), .arg = "FILE", .shared = true,                        \
         .help = "write to FILE, which appears whole or not at all"                                           \
     }
 #define CDP_OPT_MAX_RECORD                                                                                   \
     {                                                                                                        \
-        .name = "max-record", .type = CDP_OPT_SIZE, .offset = offsetof(struct cdp_common, max_record), .arg = "SIZE", .shared = true, \
-        .help = "longest line that is a record (default: 64M)"                                               \
+        .name = "max-record", .type = CDP_OPT_SIZE, .offset = offsetof(struct cdp_common, max_record),       \
+        .arg = "SIZE", .shared = true, .help = "longest line that is a record (default: 64M)"                \
     }
 /* Every tool takes these. */
 #define CDP_OPT_ALWAYS                                                                                       \
-    {.name = "stats", .type = CDP_OPT_STRING, .offset = offsetof(struct cdp_common, stats), .arg = "FILE", .shared = true, \
+    {.name = "stats",                                                                                        \
+     .type = CDP_OPT_STRING,                                                                                 \
+     .offset = offsetof(struct cdp_common, stats),                                                           \
+     .arg = "FILE",                                                                                          \
+     .shared = true,                                                                                         \
      .help = "append one NDJSON line of counts to FILE"},                                                    \
     {                                                                                                        \
-        .name = "quiet", .letter = 'q', .type = CDP_OPT_FLAG, .offset = offsetof(struct cdp_common, quiet), .shared = true, \
-        .help = "no progress and no closing remarks"                                                         \
+        .name = "quiet", .letter = 'q', .type = CDP_OPT_FLAG, .offset = offsetof(struct cdp_common, quiet),  \
+        .shared = true, .help = "no progress and no closing remarks"                                         \
     }
 
 struct cdp_tool {
