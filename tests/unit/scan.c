@@ -1,0 +1,206 @@
+/* The scanner: grammar, extraction, repeated and escaped keys, depth, and the conformance suites where they
+ * are. */
+#include "lib/scan.h"
+#include "lib/atomic.h"
+#include "lib/utf8.h"
+#include "tap.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+
+static bool accepts(const char *text, size_t n)
+{
+    struct cdp_scan_fault fault;
+    return cdp_scan_document(NULL, text, n, NULL, &fault);
+}
+
+/* Scans one line for the path and compares the raw span; want NULL: missing. */
+static void extract(const char *path, const char *json, const char *want)
+{
+    struct cdp_err err;
+    struct cdp_plan *plan = cdp_plan_new(&err);
+    struct cdp_val field[4];
+    struct cdp_scan_fault fault;
+    char line[512] = {0};
+    size_t n = strlen(json);
+    memcpy(line, json, n);
+    line[n] = '\n';
+    int slot = plan ? cdp_plan_add_text(plan, path, &err) : -1;
+    const char *end = slot < 0 ? NULL : cdp_scan_line(plan, line, field, &fault);
+    char name[700];
+    snprintf(name, sizeof name, "%s in %s", path, json);
+    if (!end || end != line + n + 1) {
+        ok(false, "%s: %s", name, slot < 0 ? err.msg : fault.what);
+    } else if (!want) {
+        ok(field[slot].type == CDP_MISSING, "%s is missing", name);
+    } else {
+        char got[512];
+        snprintf(got, sizeof got, "%.*s", (int)field[slot].len, field[slot].p ? field[slot].p : "");
+        is(got, want, name);
+    }
+    cdp_plan_free(plan);
+}
+
+static void fails(const char *json, size_t at, const char *what)
+{
+    struct cdp_scan_fault fault = {0};
+    char line[512] = {0};
+    size_t n = strlen(json);
+    memcpy(line, json, n);
+    line[n] = '\n';
+    const char *end = cdp_scan_line(NULL, line, NULL, &fault);
+    ok(!end && (size_t)(fault.at - line) == at && strcmp(fault.what, what) == 0, "%s fails at %zu: %s", json,
+       at, end ? "accepted" : fault.what);
+}
+
+static void extraction(void)
+{
+    extract(".a", "{\"a\":1}", "1");
+    extract("a", "{ \"b\" : [1,{\"a\":5}] , \"a\" : \"x\" }", "\"x\"");
+    extract(".a", "{\"b\":{\"a\":1},\"c\":\"\\\"a\\\":2\"}", NULL);
+    extract(".a.b", "{\"a\":{\"b\":{\"c\":[1, 2]}}}", "{\"c\":[1, 2]}");
+    extract(".a.b", "{\"a\":{\"b\":1},\"a\":{\"c\":2}}", NULL);
+    extract(".a.b", "{\"a\":{\"b\":1},\"a\":7}", NULL);
+    extract(".a.b", "{\"a\":{\"b\":1,\"b\":2}}", "2");
+    extract(".a", "{\"a\":1,\"a\":[]}", "[]");
+    extract(".uuid", "{\"\\u0075uid\":\"x\"}", "\"x\"");
+    extract(".uuid", "{\"uuid\":1,\"\\u0075\\u0075id\":2}", "2");
+    extract(".tags[1]", "{\"tags\":[\"a\", {\"x\":1}, 3]}", "{\"x\":1}");
+    extract(".tags[1].x", "{\"tags\":[\"a\", {\"x\":1}, 3]}", "1");
+    extract(".tags[3]", "{\"tags\":[1,2,3]}", NULL);
+    extract(".", " [1, 2] ", "[1, 2]");
+    extract(".", "\"x\"", "\"x\"");
+    extract(".[\"odd key\"]", "{\"odd key\":null}", "null");
+    extract(".\"\"", "{\"\":true}", "true");
+    extract(".abcdefghij", "{\"abcdefghix\":1,\"abcdefghij\":2}", "2");
+    extract(".n", "{\"n\":-12345678901234567890.1250E+400}", "-12345678901234567890.1250E+400");
+    extract(".s", "{\"s\":\"0123456789012345678901234567890123456789\\\\\"}",
+            "\"0123456789012345678901234567890123456789\\\\\"");
+}
+
+static void faults(void)
+{
+    fails("{\"a\"1}", 4, "expected ':' after a key");
+    fails("{\"a\":1,}", 7, "expected '\"' before a key");
+    fails("{\"a\":tru}", 5, "expected a value");
+    fails("{\"a\":1", 6, "the line ends inside an object");
+    fails("[1", 2, "the line ends inside an array");
+    fails("{\"a\":", 5, "the line ends where a value is expected");
+    fails("\"abc", 4, "unterminated string");
+    fails("\"a\\x\"", 2, "bad escape in a string");
+    fails("\"a\tb\"", 2, "raw control character in a string");
+    fails("{} {}", 3, "unexpected text after the record");
+    fails("01", 1, "unexpected text after the record");
+    fails("-", 1, "expected a digit in a number");
+    fails("1.", 2, "expected a digit in a number");
+    fails("\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\xff\"", 40, "invalid UTF-8");
+    fails("\"\xed\xa0\x80\"", 1, "invalid UTF-8");
+}
+
+static void depth(void)
+{
+    char nest[2 * 513 + 1];
+    for (size_t n = 511; n <= 513; n++) {
+        memset(nest, '[', n);
+        memset(nest + n, ']', n);
+        ok(accepts(nest, 2 * n) == (n <= 512), "%zu levels are %s", n, n <= 512 ? "accepted" : "refused");
+    }
+}
+
+static void json_test_suite(void)
+{
+    const char *dir = "../shared/data/json-test-suite/test_parsing";
+    DIR *d = opendir(dir);
+    struct dirent *e;
+    size_t seen = 0, wrong = 0;
+    if (!d) {
+        skip("JSONTestSuite is not here");
+        return;
+    }
+    /* What the record law decides where the RFC leaves it open: any number is legal, a lone surrogate escape
+     * passes, everything that is not UTF-8 without a BOM, and depth over 512, is refused. */
+    const char *accepted[] = {"i_number_",
+                              "i_structure_500_nested_arrays",
+                              "i_object_key_lone_2nd_surrogate",
+                              "i_string_1st_surrogate",
+                              "i_string_1st_valid_surrogate",
+                              "i_string_incomplete_surrogate",
+                              "i_string_invalid_lonely",
+                              "i_string_invalid_surrogate",
+                              "i_string_inverted_surrogates",
+                              "i_string_lone_second"};
+    while ((e = readdir(d))) {
+        char path[512], *data;
+        size_t n;
+        struct cdp_err err;
+        if (!strstr(e->d_name, ".json"))
+            continue;
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        if (cdp_read_file(path, &data, &n, &err) < 0) {
+            ok(false, "%s", err.msg);
+            continue;
+        }
+        bool want = e->d_name[0] == 'y';
+        for (size_t i = 0; i < sizeof accepted / sizeof *accepted; i++)
+            want |= strncmp(e->d_name, accepted[i], strlen(accepted[i])) == 0;
+        seen++;
+        if (accepts(data, n) != want) {
+            wrong++;
+            printf("# %s should be %s\n", e->d_name, want ? "accepted" : "refused");
+        }
+        free(data);
+    }
+    closedir(d);
+    ok(seen == 318 && wrong == 0, "JSONTestSuite: %zu files, %zu wrong", seen, wrong);
+}
+
+static void utf8_tests(void)
+{
+    struct cdp_err err;
+    char *data;
+    size_t n, seen = 0, wrong = 0;
+    if (cdp_read_file("../shared/data/utf8tests/utf8tests.txt", &data, &n, &err) < 0) {
+        skip("utf8tests is not here");
+        return;
+    }
+    char *save, *line = strtok_r(data, "\n", &save);
+    for (; line; line = strtok_r(NULL, "\n", &save)) {
+        char *kind = *line == '#' ? NULL : strchr(line, ':');
+        bool valid = kind && strncmp(kind, ":valid hex:", 11) == 0;
+        if (!valid && !(kind && strncmp(kind, ":invalid hex:", 13) == 0))
+            continue;
+        const char *hex = kind + (valid ? 11 : 13);
+        char text[256] = "\"";
+        size_t len = 1;
+        unsigned byte;
+        for (; *hex && *hex != ':'; hex += *hex == ' ')
+            if (*hex != ' ' && sscanf(hex, "%2x", &byte) == 1) {
+                text[len++] = (char)byte;
+                hex += 2;
+            }
+        bool control = false;
+        for (size_t i = 1; i < len; i++)
+            control |= (unsigned char)text[i] < 0x20 || text[i] == '"' || text[i] == '\\';
+        text[len++] = '"';
+        if (control)
+            continue;
+        seen++;
+        if (accepts(text, len) != valid || (cdp_utf8_fault(text, text + len) == NULL) != valid) {
+            wrong++;
+            printf("# %s\n", line);
+        }
+    }
+    free(data);
+    ok(seen > 100 && wrong == 0, "utf8tests: %zu sequences, %zu wrong", seen, wrong);
+}
+
+int main(void)
+{
+    printf("# %s\n", cdp_scan_impl());
+    extraction();
+    faults();
+    depth();
+    json_test_suite();
+    utf8_tests();
+    return done();
+}
