@@ -245,7 +245,7 @@ static int add(struct cdp_zone *z, int64_t at, int32_t offset, struct cdp_err *e
     return 0;
 }
 
-/* The rule's transitions from the last one in the file on. */
+/* The rule's transitions from the last one in the file on, and from 1970 on at the earliest. */
 static int add_rule(struct cdp_zone *z, struct cdp_err *err)
 {
     const struct rule *r = &z->rule;
@@ -254,7 +254,7 @@ static int add_rule(struct cdp_zone *z, struct cdp_err *err)
     int64_t year;
     unsigned month, day;
     cdp_time_civil(z->at[z->n - 1] / DAY, &year, &month, &day);
-    for (; year <= LAST_ADDED_YEAR; year++) {
+    for (year = year < 1970 ? 1970 : year; year <= LAST_ADDED_YEAR; year++) {
         int64_t at[2] = {edge_local(&r->start, year) - r->standard, edge_local(&r->end, year) - r->daylight};
         bool swap = at[1] < at[0];
         for (int i = 0; i < 2; i++) {
