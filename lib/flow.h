@@ -13,6 +13,8 @@
 #include "lib/out.h"
 #include "lib/scan.h"
 
+#include <sys/uio.h>
+
 struct cdp_counts {
     uint64_t in, out, dropped, rejected, blank;
     uint64_t bytes_in, bytes_out;
@@ -37,6 +39,8 @@ struct cdp_batch {
     struct cdp_block block;
     uint64_t lines;      /* lines of the block, blank and bad ones included */
     uint64_t first_line; /* number of its first line in its source, from 1; known from apply on */
+    uint32_t records;    /* for which record said keep, drop or reject */
+    struct cdp_batch_private *priv;
 };
 
 enum cdp_verdict { CDP_REC_KEEP = 0, CDP_REC_DROP = 1, CDP_REC_REJECT = 2 /* *err says why; or -1: fatal */ };
@@ -51,6 +55,9 @@ struct cdp_flow_ops {
     int (*record)(void *tool, struct cdp_batch *b, const struct cdp_rec *r, struct cdp_err *err);
     /* The block's turn: blocks come here in input order, one at a time.  May emit. */
     int (*apply)(void *tool, struct cdp_batch *b, struct cdp_err *err);
+    /* The input pauses and all blocks so far are applied: let go of what is held back only for speed (a side output's
+     * buffer).  The main output is flushed by flow itself. */
+    int (*idle)(void *tool, struct cdp_err *err);
 };
 
 /* What a tool is made of while it runs: options, plan, where, outputs, counts.  One per process. */

@@ -47,6 +47,10 @@ const char *cdp_in_source_name(struct cdp_in *in, uint32_t source);
 /* Bytes handed out so far, after unpacking. */
 uint64_t cdp_in_bytes(const struct cdp_in *in);
 
+/* For progress: bytes of the operands read so far and their size in all, as they lie on disk; 0 where a pipe makes it
+ * unknown. */
+void cdp_in_progress(const struct cdp_in *in, uint64_t *done, uint64_t *size);
+
 void cdp_in_close(struct cdp_in *in);
 void cdp_block_free(struct cdp_block *b);
 
