@@ -203,8 +203,10 @@ static void failing_source(void)
     ok(cdp_gunzip_read(g, buf, sizeof buf, &err) < 0 && err.exit == CDP_EXIT_IO, "the source's error");
     is(err.msg, "no bytes today", "comes through");
     src.fail_after = -1;
-    ok(cdp_gunzip_read(g, buf, sizeof buf, &err) == 5 && memcmp(buf, "text\n", 5) == 0,
-       "and reading may go on");
+    ssize_t got, len = 0;
+    while (len < 5 && (got = cdp_gunzip_read(g, buf + len, sizeof buf - (size_t)len, &err)) > 0)
+        len += got;
+    ok(len == 5 && memcmp(buf, "text\n", 5) == 0, "and reading may go on");
     cdp_gunzip_free(g);
     cdp_buf_free(&packed);
 }
