@@ -61,6 +61,11 @@ $(BUILD)/fault/%: tests/fault/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CSTD) $(WARN) -O2 $(if $(filter preload_%,$*),-shared -fPIC) -o $@ $< $(if $(filter preload_%,$*),-ldl)
 
+# The generator of samples, for inputs of any size.
+$(BUILD)/generate: samples/generate.c
+	@mkdir -p $(@D)
+	$(CC) $(CSTD) $(WARN) -O2 -o $@ $<
+
 # A fuzz target with a main that replays files, to be built with the sanitizers.
 $(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(BUILD)/libcdp.a
 	@mkdir -p $(@D)
@@ -80,7 +85,7 @@ $(BUILD)/completions/%.fish: $(BUILD)/bin/% completions/spec.awk completions/fis
 
 units: $(UNITS)
 replays: $(FUZZERS:%=$(BUILD)/fuzz/%)
-helpers: $(HELPERS)
+helpers: $(HELPERS) $(BUILD)/generate
 completions: $(COMPLETIONS)
 
 # --- the two commands; probes above run again once the packages are there

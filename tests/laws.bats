@@ -1,0 +1,314 @@
+#!/usr/bin/env bats
+# laws: what DESIGN.md promises of every tool, held against every tool.
+
+load common
+load tools
+
+setup_file()
+{
+    # More than a dozen blocks, so that threads and spills have work.
+    data events 8M --users 3000 --dups 5 >"$BATS_FILE_TMPDIR/events"
+    data users 8M --users 3000 --dups 5 >"$BATS_FILE_TMPDIR/users"
+}
+
+input()
+{
+    echo "$BATS_FILE_TMPDIR/$kind"
+}
+
+# --- bytes in, bytes out
+
+passes_lines()
+{
+    has lines || return 0
+    result "$1" "$(input)" out && [ -s out ] &&
+        sort -u "$(input)" >known && sort out >written && comm -13 known written >strange && [ ! -s strange ]
+}
+
+@test "a line that is passed on is passed on as it came" {
+    each passes_lines
+}
+
+odd_values()
+{
+    local odd='"odd":{"n":12345678901234567890,"d":1.10,"e":1E2,"s":"\\u0041\\/\\ud83d ü"}'
+    case $1 in cdp-agg) args=(--by .user_id 'odd=first(.odd)') ;; esac
+    result "$1" "$(input)" out && [ -s out ] && [ "$(grep -v '^==' out | grep -cv "$odd")" = 0 ]
+}
+
+@test "values that a tool was not asked to change keep their digits, escapes and key order" {
+    each odd_values
+}
+
+# --- nothing is lost
+
+counts_add_up()
+{
+    local lines
+    lines=$(wc -l <"$(input)")
+    result "$1" "$(input)" out --stats stats && balanced stats && [ "$(stat_of stats in)" = "$lines" ] &&
+        [ "$(stat_of stats rejected)" = 0 ] && [ "$(stat_of stats tool)" = "$1" ] || return
+    ! has lines || [ "$(stat_of stats out)" = "$(wc -l <out)" ]
+}
+
+@test "in = out + dropped + rejected" {
+    each counts_add_up
+}
+
+rejects_add_up()
+{
+    has rejects || return 0
+    # Every 100th line is spoilt in one of four ways.
+    awk 'NR % 400 == 100 { $0 = substr($0, 1, length($0) - 1) } NR % 400 == 200 { $0 = $0 " x" } NR % 400 == 300 { sub(/:/, "") }
+        NR % 400 == 0 { $0 = $0 "\377" } { print }' "$(input)" >spoilt
+    awk 'NR % 100 != 0' "$(input)" >good
+    local lines
+    lines=$(wc -l <spoilt)
+    result "$1" spoilt out --rejects rejects --stats stats 2>said && balanced stats &&
+        [ "$(stat_of stats in)" = "$lines" ] && [ "$(stat_of stats rejected)" = $((lines / 100)) ] &&
+        [ "$(wc -l <rejects)" = $((lines / 100)) ] && [ "$(wc -l <said)" = 1 ] || return
+    # Each comes with its place and its bytes.
+    jq -r '.line' rejects >places && seq 100 100 "$lines" | cmp - places &&
+        jq -e 'has("error") and has("rule") and .source == "spoilt" and has("byte") and (has("raw") or has("raw_base64"))' \
+            rejects >/dev/null && jq -j 'if has("raw") then "\(.raw)\n" else "" end' rejects >raw &&
+        awk 'NR % 100 == 0 && NR % 400 != 0' spoilt | cmp - raw || return
+    # What is left is as if they had not been there.
+    result "$1" good want && same out want
+}
+
+@test "rejected records are counted, placed and kept; the rest is as if they were not there" {
+    each rejects_add_up
+}
+
+threshold()
+{
+    has rejects || return 0
+    { head -n 99 "$(input)" && echo '{"cut' && echo '{"cut'; } >spoilt
+    result "$1" spoilt out --rejects r1 --max-rejects 2 2>said || return
+    result "$1" spoilt out --rejects r2 --max-rejects 1 2>said
+    [ $? = 1 ] && result "$1" spoilt out --rejects r3 --max-rejects 2% 2>said || return
+    result "$1" spoilt out --rejects r4 --max-rejects 1.5% 2>said
+    [ $? = 1 ]
+}
+
+@test "past --max-rejects the status is 1" {
+    each threshold
+}
+
+# --- the same answer, however it is run
+
+any_arrival()
+{
+    local by=cat
+    case $arrival in
+    all) return 0 ;;
+    lines) by=sort ;;
+    esac
+    result "$1" "$(input)" one && $by one >want || return
+    for seed in 1 2; do
+        shuf --random-source=<(yes $seed) "$(input)" >shuffled
+        result "$1" shuffled one && $by one >got && same want got || return
+    done
+}
+
+@test "any order of arrival" {
+    each any_arrival
+}
+
+any_threads()
+{
+    has threads || return 0
+    result "$1" "$(input)" want --threads 1 || return
+    for n in 2 4 7; do
+        result "$1" "$(input)" got --threads $n && same want got || return
+    done
+}
+
+@test "any number of threads" {
+    each any_threads
+}
+
+any_memory()
+{
+    has memory || return 0
+    result "$1" "$(input)" want || return
+    for n in 64K 1M; do
+        result "$1" "$(input)" got -S $n -T tmp && same want got && [ -z "$(ls -A tmp)" ] || return
+    done
+}
+
+@test "any memory limit" {
+    each any_memory
+}
+
+any_pieces()
+{
+    result "$1" "$(input)" want || return
+    # As several files, as a pipe, packed.
+    split -n l/5 "$(input)" piece.
+    if has dataset; then
+        "$1" -d d "${args[@]}" piece.* && spread d >got || return
+    else
+        "$1" "${args[@]}" piece.* >got || return
+    fi
+    same want got || return
+    result "$1" - got < <(cat "$(input)") && same want got || return
+    gzip -1 <"$(input)" >packed
+    result "$1" packed got && same want got
+}
+
+@test "one file, many files, a pipe, packed" {
+    each any_pieces
+}
+
+same_file()
+{
+    has output || return 0
+    result "$1" "$(input)" want && "$1" "${args[@]}" -o got "$(input)" && same want got
+}
+
+@test "standard output and -o" {
+    each same_file
+}
+
+locale_and_zone()
+{
+    result "$1" "$(input)" want || return
+    (export TZ=Asia/Kathmandu LC_ALL=C.UTF-8 LANG=de_DE.UTF-8 && result "$1" "$(input)" got) && same want got
+}
+
+@test "any locale and zone of the machine" {
+    each locale_and_zone
+}
+
+# --- a target is the old file or the whole new one
+
+killed()
+{
+    has output || has dataset || return 0
+    local pid delay
+    result "$1" "$(input)" want || return
+    echo old >target
+    for delay in 0 .001 .003 .005 .01 .015 .02 .03 .05 .08; do
+        if has dataset; then
+            "$1" -d target.d "${args[@]}" --replace "$(input)" &
+        else
+            "$1" "${args[@]}" -o target "$(input)" &
+        fi
+        pid=$!
+        sleep $delay
+        kill -9 $pid 2>/dev/null
+        wait $pid 2>/dev/null
+        if has dataset; then
+            # A rerun goes on from whatever is there.
+            "$1" -d target.d "${args[@]}" --replace "$(input)" || return
+            spread target.d >target && same want target || return
+        else
+            [ "$(head -c 4 target)" = old ] || same want target || return
+        fi
+        [ "$(find . -name '.*.cdp-*' | wc -l)" -le 1 ] || return
+    done
+    has dataset || { "$1" "${args[@]}" -o target "$(input)" && same want target; }
+}
+
+@test "killed and run again" {
+    each killed
+}
+
+failed_run()
+{
+    has output || return 0
+    echo old >target
+    { cat "$(input)" && echo '{"cut'; } >spoilt
+    "$1" "${args[@]}" -o target spoilt 2>said
+    case $1 in cdp-cat) [ $? = 0 ] ;; *) [ $? = 1 ] && [ "$(cat target)" = old ] && no_temps ;; esac
+}
+
+@test "a failed run leaves the old file" {
+    each failed_run
+}
+
+# --- memory is bounded
+
+bounded()
+{
+    local peak limit=$((160 << 20))
+    has memory && args+=(-S 16M -T tmp)
+    # What grows with the keys meets them one by one, ten times what it may keep.
+    if has dataset; then
+        "$BUILD/generate" --kind "$kind" --bytes 200M --users 500000 | "$1" -d out "${args[@]}" --stats stats || return
+    else
+        "$BUILD/generate" --kind "$kind" --bytes 200M --users 500000 | "$1" "${args[@]}" --stats stats >/dev/null || return
+    fi
+    peak=$(stat_of stats peak_memory)
+    [ "$peak" -le $limit ] || { echo "peak of $1: $peak"; return 1; }
+}
+
+@test "peak memory keeps to --memory on an input far larger" {
+    each bounded
+}
+
+# --- a bad record is a clear error
+
+bad_record()
+{
+    [ "$1" != cdp-cat ] || return 0
+    local fault
+    for fault in '{"secret":"hunter2" 1}' '{"secret":"hunter2"' '{"secret":"hunter2"} x' 'hunter2' '{"secret":"hunter2	"}' '{"secret":hunter2}'; do
+        { head -n 1234 "$(input)" && printf '%s\n' "$fault" && tail -n 10 "$(input)"; } >spoilt
+        result "$1" spoilt out 2>said
+        [ $? = 1 ] && [ "$(wc -l <said)" = 1 ] && grep -qE "^$1: spoilt:1235:[0-9]+: [a-z'].*[^.]$" said &&
+            ! grep -q hunter2 said || { cat said; return 1; }
+    done
+}
+
+@test "a malformed record ends the run, with its place and without its values" {
+    each bad_record
+}
+
+# --- filters stream
+
+live()
+{
+    has stream || return 0
+    local line
+    mkfifo in out
+    "$1" "${args[@]}" <in >out &
+    exec 7>in 8<out
+    head -n 1 "$(input)" >&7
+    # Nothing more comes: what was read must be written now.  (The limit is for a tool that waits for ever.)
+    read -r -t 60 -u 8 line && [ -n "$line" ] || { exec 7>&- 8<&-; wait; return 1; }
+    sed -n 2p "$(input)" >&7
+    read -r -t 60 -u 8 line && [ -n "$line" ] || { exec 7>&- 8<&-; wait; return 1; }
+    exec 7>&- 8<&-
+    wait
+}
+
+@test "what was read is written as soon as the input pauses" {
+    each live
+}
+
+# --- references in jq
+
+reference()
+{
+    local in=$SAMPLES/$kind.ndjson
+    result "$1" "$in" out || return
+    case $1 in
+    cdp-cat) cp "$in" want && cp out got ;;
+    cdp-dedup) jq -cn 'foreach inputs as $r ({seen: {}}; if .seen[$r.event_id] then .new = false else .new = true | .seen[$r.event_id] = true end; if .new then $r else empty end)' "$in" >want ;;
+    cdp-order) jq -cs 'sort_by(.event_timestamp, .event_id, .)[]' "$in" >want ;;
+    cdp-scrub) jq -c '{id: .payload._id} + if .payload.email then {email_domain: (.payload.email | ascii_downcase | sub(".*@"; ""))} else {} end' "$in" >want &&
+        jq -c 'del(.email_hashed)' out >got ;;
+    cdp-agg) jq -cs 'def cents: . * 100 | round; group_by(.user_id, .event_timestamp[:10])[] | {user_id: .[0].user_id, date: .[0].event_timestamp[:10], total_events: length,
+        total_amount: (map(.metadata.amount // empty | cents) | if length > 0 then add / 100 else null end), first_event: (map(.event_timestamp) | min), sessions: (map(.session_id) | unique | length)}' "$in" >want ;;
+    cdp-snapshot) jq -cs 'group_by(.payload._id)[] | max_by([.source_timestamp, .read_timestamp, .uuid]) | select(.source_metadata.change_type != "DELETE")' "$in" >want ;;
+    cdp-part) return 0 ;;
+    esac
+    [ -e got ] || jq -c . out >got
+    [ -s got ] && same want got
+}
+
+@test "what jq says" {
+    each reference
+}
