@@ -102,7 +102,7 @@ any_arrival()
     local by=cat
     case $arrival in
     all) return 0 ;;
-    lines) by=sort ;;
+    lines) by='sort' ;;
     esac
     result "$1" "$(input)" one && $by one >want || return
     for seed in 1 2; do

@@ -30,7 +30,7 @@ each()
         typical "$t"
         "$@" "$t" || { echo "^^^ $t: $*"; bad=1; }
         # Left for a look where it failed.
-        [ $bad != 0 ] || rm -rf "$BATS_TEST_TMPDIR/$t"
+        [ $bad != 0 ] || rm -rf "${BATS_TEST_TMPDIR:?}/$t"
     done
     return $bad
 }
@@ -41,12 +41,12 @@ typical()
     case $1 in
     cdp-cat) kind=events args=() arrival=lines takes='output stream lines' ;;
     cdp-dedup) kind=events args=(-k event_id) arrival=all takes='threads memory output rejects stream lines' ;;
-    cdp-order) kind=events args=(-k event_timestamp:time,event_id,.) arrival=nothing takes='threads memory output rejects order lines' ;;
+    cdp-order) kind=events args=(-k "event_timestamp:time,event_id,.") arrival=nothing takes='threads memory output rejects order lines' ;;
     cdp-scrub) kind=users args=(--keep payload._id=id --keep odd --sha256 payload.email=email_hashed --domain payload.email=email_domain)
         arrival=lines takes='threads output rejects stream' ;;
     cdp-agg) kind=events args=(--by .user_id --by 'date=day(.event_timestamp)' 'total_events=count()' 'total_amount=sum(.metadata.amount)'
         'first_event=min(.event_timestamp)' 'sessions=count_distinct(.session_id)') arrival=nothing takes='threads memory output rejects order' ;;
-    cdp-snapshot) kind=users args=(-k payload._id --order source_timestamp:time,read_timestamp:time,uuid
+    cdp-snapshot) kind=users args=(-k payload._id --order "source_timestamp:time,read_timestamp:time,uuid"
         --delete '.source_metadata.change_type == "DELETE"') arrival=nothing takes='threads memory output rejects order' ;;
     cdp-part) kind=events args=(--by 'date=day(.event_timestamp)' --records 2000) arrival=all takes='threads rejects dataset' ;;
     *) return 1 ;;

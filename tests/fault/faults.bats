@@ -299,7 +299,8 @@ full_disk()
         blames "$1" $? 3 'No space left' || status=1
     else
         # What is written is more than fits; and where that is little, what is spilled.
-        "$1" "${args[@]}" -o disk/target $(! has memory || echo "-S 64K -T disk") "$(input)" 2>said
+        ! has memory || args+=(-S 64K -T disk)
+        "$1" "${args[@]}" -o disk/target "$(input)" 2>said
         blames "$1" $? 3 'No space left' && [ ! -e disk/target ] && no_temps disk || status=1
     fi
     umount disk
@@ -357,7 +358,8 @@ killed()
 {
     has output || return 0
     local pid
-    "$1" "${args[@]}" -o target $(! has memory || echo -S 64K) < <(cat "$(input)"; sleep 2) &
+    ! has memory || args+=(-S 64K)
+    "$1" "${args[@]}" -o target < <(cat "$(input)"; sleep 2) &
     pid=$!
     sleep .1
     kill -9 $pid
