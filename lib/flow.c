@@ -1,0 +1,755 @@
+/* flow: see flow.h; the block loop of DESIGN.md, section 6.
+ *
+ * Each worker owns one batch: a block's buffer, its lines' numbers, its rejects and what it emits, all reused from block to
+ * block; so memory is threads × (block + what the tool keeps for one).  Two locks: `input`, held while a block is read, and
+ * `turns`, which orders the blocks.  A failed block stops the run in its turn: what came before it has been applied, what
+ * comes after it has not, whatever the threads were doing. */
+#include "lib/flow.h"
+
+#include "lib/atomic.h"
+#include "lib/emit.h"
+#include "lib/hash.h"
+#include "lib/mem.h"
+#include "lib/progress.h"
+#include "lib/utf8.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_THREADS 64
+#define SPINS 2000 /* looks at the turn before sleeping: about as long as applying a block takes */
+#define CLAIM ((size_t)32 << 10) /* smaller output is gathered instead of being placed */
+
+struct reject {
+    uint32_t line; /* in the block, from 1 */
+    size_t byte;   /* in the line, from 1 */
+    const char *rule;
+    size_t message; /* offset in the batch's messages */
+    const char *raw;
+    size_t raw_len;
+};
+
+struct cdp_batch_private {
+    struct cdp_flow_private *run;
+    struct cdp_expr_scratch *scratch;
+    struct cdp_val *fields;
+    uint32_t *line_of; /* of each record, in the block from 1 */
+    size_t line_cap;
+    struct reject *reject;
+    size_t rejects, reject_cap;
+    struct cdp_buf messages;
+    struct iovec *iov;
+    size_t iovs, iov_cap;
+    struct cdp_counts counts; /* of this block */
+    bool bad;                 /* the block ends at a bad record: the last reject */
+    struct cdp_err err;
+};
+
+struct cdp_flow_private {
+    struct cdp_flow *flow;
+    void *options;
+    struct cdp_expr *where;
+    struct cdp_out *rejects;
+    unsigned threads;
+    struct cdp_progress progress;
+    struct cdp_buf line; /* a reject or the stats, on its way out; used in turn only */
+
+    /* of one cdp_flow_run */
+    const struct cdp_flow_ops *ops;
+    void *tool;
+    struct cdp_in *in;
+    pthread_mutex_t input, turns;
+    pthread_cond_t turned;
+    _Atomic uint64_t turn; /* the block whose turn it is */
+    uint64_t next;         /* number of the next block to be read; under `input` */
+    atomic_bool stop;
+    struct cdp_err err; /* why; under `turns` */
+    uint32_t source;    /* of the last applied block, and the number of its next line */
+    uint64_t line_no;
+};
+
+/* ---- turns ---- */
+
+static void wait_turn(struct cdp_flow_private *run, uint64_t seq)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (atomic_load_explicit(&run->turn, memory_order_acquire) == seq)
+            return;
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+    }
+    pthread_mutex_lock(&run->turns);
+    while (atomic_load(&run->turn) != seq)
+        pthread_cond_wait(&run->turned, &run->turns);
+    pthread_mutex_unlock(&run->turns);
+}
+
+static void pass_turn(struct cdp_flow_private *run, uint64_t seq)
+{
+    pthread_mutex_lock(&run->turns);
+    atomic_store_explicit(&run->turn, seq + 1, memory_order_release);
+    pthread_cond_broadcast(&run->turned);
+    pthread_mutex_unlock(&run->turns);
+}
+
+static void fail(struct cdp_flow_private *run, const struct cdp_err *err)
+{
+    pthread_mutex_lock(&run->turns);
+    if (!atomic_load(&run->stop)) {
+        run->err = *err;
+        atomic_store(&run->stop, true);
+    }
+    pthread_mutex_unlock(&run->turns);
+}
+
+/* Called by the reader before it waits for input: all blocks so far get applied, then buffers are emptied. */
+static int on_idle(void *arg, struct cdp_err *err)
+{
+    struct cdp_flow_private *run = arg;
+    wait_turn(run, run->next);
+    if (atomic_load(&run->stop))
+        return 0;
+    if (run->ops->idle && run->ops->idle(run->tool, err) < 0)
+        return -1;
+    if (run->flow->out && cdp_out_flush(run->flow->out, err) < 0)
+        return -1;
+    return run->rejects ? cdp_out_flush(run->rejects, err) : 0;
+}
+
+/* ---- a block's lines ---- */
+
+static int add_reject(struct cdp_batch *b, uint32_t line, size_t byte, const char *rule, const char *message,
+                      const char *raw, size_t n, struct cdp_err *err)
+{
+    struct cdp_batch_private *own = b->priv;
+    struct reject *r = cdp_mem_grow(own->reject, &own->reject_cap, own->rejects + 1, sizeof *r, err);
+    if (!r)
+        return -1;
+    own->reject = r;
+    r[own->rejects++] = (struct reject){line, byte, rule, own->messages.len, raw, n};
+    cdp_buf_add(&own->messages, message, strlen(message) + 1);
+    own->counts.rejected++;
+    own->bad = own->run->rejects == NULL;
+    return cdp_buf_check(&own->messages, err);
+}
+
+static size_t without_end(const char *line, size_t full)
+{
+    size_t n = full - 1;
+    return n && line[n - 1] == '\r' ? n - 1 : n;
+}
+
+/* A line that did not scan: blank, or bad.  Returns where the next one begins. */
+static const char *bad_line(struct cdp_batch *b, const char *p, const struct cdp_scan_fault *fault,
+                            struct cdp_err *err)
+{
+    const char *end = b->block.data + b->block.len;
+    const char *next = (const char *)memchr(p, '\n', (size_t)(end - p)) + 1;
+    const char *q = p;
+    while (*q == ' ' || *q == '\t' || *q == '\r')
+        q++;
+    if (*q == '\n') {
+        b->priv->counts.blank++;
+        return next;
+    }
+    b->priv->counts.in++;
+    if (add_reject(b, (uint32_t)b->lines, (size_t)(fault->at - p) + 1, "json", fault->what, p,
+                   without_end(p, (size_t)(next - p)), err) < 0)
+        return NULL;
+    return next;
+}
+
+/* A line that scanned: --where, then the tool. */
+static int good_line(struct cdp_batch *b, struct cdp_rec *r, struct cdp_err *err)
+{
+    struct cdp_batch_private *own = b->priv;
+    struct cdp_flow_private *run = own->run;
+    own->counts.in++;
+    const char *rule = "where";
+    if (run->where) {
+        int yes = cdp_expr_test(run->where, own->scratch, r->fields, r->line, r->len, err);
+        if (yes < 0)
+            goto unusable;
+        if (!yes) {
+            own->counts.dropped++;
+            return 0;
+        }
+    }
+    if (!run->ops->record)
+        return 0;
+    uint32_t *line_of =
+        cdp_mem_grow(own->line_of, &own->line_cap, (size_t)b->records + 1, sizeof *line_of, err);
+    if (!line_of)
+        return -1;
+    own->line_of = line_of;
+    line_of[b->records] = (uint32_t)b->lines;
+    r->index = b->records;
+    switch (run->ops->record(run->tool, b, r, err)) {
+    case CDP_REC_KEEP:
+        b->records++;
+        return 0;
+    case CDP_REC_DROP:
+        b->records++;
+        own->counts.dropped++;
+        return 0;
+    case CDP_REC_REJECT:
+        b->records++;
+        rule = "record";
+        return add_reject(b, (uint32_t)b->lines, 0, rule, err->msg, r->line, r->len, err);
+    default:
+        return -1;
+    }
+unusable:
+    if (err->exit != CDP_EXIT_DATA)
+        return -1;
+    return add_reject(b, (uint32_t)b->lines, 0, rule, err->msg, r->line, r->len, err);
+}
+
+static int scan_block(struct cdp_batch *b, struct cdp_err *err)
+{
+    struct cdp_batch_private *own = b->priv;
+    struct cdp_flow_private *run = own->run;
+    const struct cdp_plan *plan = run->flow->plan;
+    b->lines = b->records = 0;
+    own->rejects = own->iovs = 0;
+    own->bad = false;
+    own->counts = (struct cdp_counts){0};
+    cdp_buf_clear(&own->messages);
+    cdp_expr_scratch_reset(own->scratch);
+    if (run->ops->begin && run->ops->begin(run->tool, b, err) < 0)
+        return -1;
+    const char *p = b->block.data, *end = p + b->block.len;
+    struct cdp_scan_fault fault;
+    struct cdp_rec r = {.fields = own->fields, .scratch = own->scratch};
+    while (p < end && !own->bad) {
+        b->lines++;
+        const char *next = cdp_scan_line(plan, p, own->fields, &fault);
+        if (!next) {
+            if (!(p = bad_line(b, p, &fault, err)))
+                return -1;
+            continue;
+        }
+        r.line = p;
+        r.full = (size_t)(next - p);
+        r.len = without_end(p, r.full);
+        if (good_line(b, &r, err) < 0)
+            return -1;
+        p = next;
+    }
+    return 0;
+}
+
+/* ---- a block's turn ---- */
+
+static int write_reject(struct cdp_flow_private *run, const char *source, uint64_t line, size_t byte,
+                        const char *rule, const char *error, const char *raw, size_t n, struct cdp_err *err)
+{
+    struct cdp_buf *o = &run->line;
+    cdp_buf_clear(o);
+    cdp_buf_adds(o, "{\"error\":");
+    cdp_emit_cstr(o, error);
+    cdp_buf_adds(o, ",\"rule\":");
+    cdp_emit_cstr(o, rule);
+    cdp_buf_adds(o, ",\"source\":");
+    cdp_emit_cstr(o, source);
+    cdp_buf_adds(o, ",\"line\":");
+    cdp_emit_uint(o, line);
+    cdp_buf_adds(o, ",\"byte\":");
+    if (byte)
+        cdp_emit_uint(o, byte);
+    else
+        cdp_buf_adds(o, "null");
+    if (cdp_utf8_fault(raw, raw + n)) {
+        cdp_buf_adds(o, ",\"raw_base64\":");
+        cdp_emit_base64(o, raw, n);
+    } else {
+        cdp_buf_adds(o, ",\"raw\":");
+        cdp_emit_string(o, raw, n);
+    }
+    cdp_buf_adds(o, "}\n");
+    if (cdp_buf_check(o, err) < 0)
+        return -1;
+    return cdp_out_write(run->rejects, o->data, o->len, err);
+}
+
+static int write_rejects(struct cdp_batch *b, struct cdp_err *err)
+{
+    struct cdp_batch_private *own = b->priv;
+    const char *source = cdp_batch_source(b);
+    for (size_t i = 0; i < own->rejects; i++) {
+        const struct reject *r = &own->reject[i];
+        const char *message = own->messages.data + r->message;
+        uint64_t line = b->first_line + r->line - 1;
+        if (own->run->rejects) {
+            if (write_reject(own->run, source, line, r->byte, r->rule, message, r->raw, r->raw_len, err) < 0)
+                return -1;
+        } else if (r->byte) {
+            return cdp_err_set(err, CDP_EXIT_DATA, "%s:%llu:%zu: %s", source, (unsigned long long)line,
+                               r->byte, message);
+        } else {
+            return cdp_err_set(err, CDP_EXIT_DATA, "%s:%llu: %s", source, (unsigned long long)line, message);
+        }
+    }
+    return 0;
+}
+
+static void add_counts(struct cdp_counts *to, const struct cdp_counts *from)
+{
+    to->in += from->in;
+    to->out += from->out;
+    to->dropped += from->dropped;
+    to->rejected += from->rejected;
+    to->blank += from->blank;
+}
+
+/* In turn.  *at >= 0 afterwards: the output has a claimed place and is written after the turn. */
+static int apply_block(struct cdp_batch *b, off_t *at, struct cdp_err *err)
+{
+    struct cdp_batch_private *own = b->priv;
+    struct cdp_flow_private *run = own->run;
+    struct cdp_flow *flow = run->flow;
+    *at = -1;
+    if (b->block.first || b->block.source != run->source) {
+        run->source = b->block.source;
+        run->line_no = 1;
+    }
+    b->first_line = run->line_no;
+    run->line_no += b->lines;
+    flow->counts.bytes_in += b->block.len;
+    int rc = run->ops->apply ? run->ops->apply(run->tool, b, err) : 0;
+    if (rc < 0)
+        return -1;
+    add_counts(&flow->counts, &own->counts);
+    size_t bytes = 0;
+    for (size_t i = 0; i < own->iovs; i++)
+        bytes += own->iov[i].iov_len;
+    if (bytes >= CLAIM && cdp_out_seekable(flow->out))
+        rc = cdp_out_claim(flow->out, bytes, at, err);
+    else
+        rc = cdp_out_writev(flow->out, own->iov, own->iovs, err);
+    return rc < 0 ? -1 : write_rejects(b, err);
+}
+
+/* ---- workers ---- */
+
+static void show_progress(struct cdp_flow_private *run)
+{
+    uint64_t done, size;
+    cdp_in_progress(run->in, &done, &size);
+    cdp_progress_show(&run->progress, run->flow->counts.bytes_in, done, size);
+}
+
+/* Takes the next block: 1, 0 at the end of all, -1 where reading failed (*seq is its turn, too). */
+static int take_block(struct cdp_flow_private *run, struct cdp_batch *b, uint64_t *seq)
+{
+    pthread_mutex_lock(&run->input);
+    int rc = 0;
+    if (!atomic_load(&run->stop)) {
+        if (cdp_progress_due(&run->progress))
+            show_progress(run);
+        rc = cdp_in_next(run->in, &b->block, &b->priv->err);
+        *seq = run->next;
+        if (rc != 0)
+            run->next++;
+    }
+    pthread_mutex_unlock(&run->input);
+    return rc;
+}
+
+static void *work(void *arg)
+{
+    struct cdp_batch *b = arg;
+    struct cdp_batch_private *own = b->priv;
+    struct cdp_flow_private *run = own->run;
+    uint64_t seq;
+    int rc;
+    while ((rc = take_block(run, b, &seq)) != 0) {
+        struct cdp_err *err = &own->err;
+        off_t at = -1;
+        if (rc == 1 && !atomic_load(&run->stop))
+            rc = scan_block(b, err);
+        wait_turn(run, seq);
+        if (rc >= 0 && !atomic_load(&run->stop))
+            rc = apply_block(b, &at, err);
+        if (rc < 0)
+            fail(run, err);
+        pass_turn(run, seq);
+        if (at >= 0 && cdp_out_put(run->flow->out, at, own->iov, own->iovs, err) < 0)
+            fail(run, err);
+    }
+    return NULL;
+}
+
+static void batch_close(struct cdp_batch *b)
+{
+    struct cdp_batch_private *own = b->priv;
+    if (!own)
+        return;
+    if (b->worker && own->run->ops->worker_close)
+        own->run->ops->worker_close(own->run->tool, b->worker);
+    cdp_block_free(&b->block);
+    cdp_expr_scratch_free(own->scratch);
+    free(own->fields);
+    free(own->line_of);
+    free(own->reject);
+    free(own->iov);
+    cdp_buf_free(&own->messages);
+    free(own);
+}
+
+static int batch_open(struct cdp_batch *b, struct cdp_flow_private *run, struct cdp_err *err)
+{
+    struct cdp_batch_private *own = cdp_mem_zalloc(1, sizeof *own, err);
+    if (!own)
+        return -1;
+    *b = (struct cdp_batch){.flow = run->flow, .priv = own};
+    own->run = run;
+    own->scratch = cdp_expr_scratch_new(err);
+    own->fields = cdp_mem_zalloc(cdp_plan_width(run->flow->plan) + 1, sizeof *own->fields, err);
+    if (!own->scratch || !own->fields)
+        return -1;
+    return run->ops->worker_open ? run->ops->worker_open(run->tool, &b->worker, err) : 0;
+}
+
+static int run_workers(struct cdp_flow_private *run, struct cdp_batch *batch, struct cdp_err *err)
+{
+    pthread_t thread[MAX_THREADS];
+    unsigned started = 0;
+    for (unsigned i = 0; i < run->threads; i++)
+        if (batch_open(&batch[i], run, err) < 0)
+            return -1;
+    for (unsigned i = 1; i < run->threads; i++, started++)
+        if (pthread_create(&thread[i], NULL, work, &batch[i]) != 0)
+            break; /* fewer threads give the same answer */
+    work(&batch[0]);
+    for (unsigned i = 1; i <= started; i++)
+        pthread_join(thread[i], NULL);
+    if (!atomic_load(&run->stop))
+        return 0;
+    *err = run->err;
+    return -1;
+}
+
+int cdp_flow_run(struct cdp_flow *f, const struct cdp_flow_ops *ops, void *tool, const char *const *operands,
+                 size_t n, struct cdp_err *err)
+{
+    struct cdp_flow_private *run = f->priv;
+    struct cdp_batch batch[MAX_THREADS] = {{0}};
+    struct cdp_in_opts in_opts = {.max_record = f->common->max_record, .idle = on_idle, .idle_arg = run};
+    run->ops = ops;
+    run->tool = tool;
+    run->next = 0;
+    run->line_no = 1;
+    atomic_store(&run->turn, 0);
+    atomic_store(&run->stop, false);
+    run->in = operands ? cdp_in_open(operands, n, &in_opts, err)
+                       : cdp_in_open(f->common->operand, f->common->operands, &in_opts, err);
+    if (!run->in)
+        return -1;
+    int rc = run_workers(run, batch, err);
+    for (unsigned i = 0; i < run->threads; i++)
+        batch_close(&batch[i]);
+    cdp_in_close(run->in);
+    run->in = NULL;
+    return rc;
+}
+
+/* ---- for tools ---- */
+
+int cdp_batch_emit(struct cdp_batch *b, const char *p, size_t n, uint64_t records, struct cdp_err *err)
+{
+    struct cdp_batch_private *own = b->priv;
+    own->counts.out += records;
+    if (own->iovs) {
+        struct iovec *last = &own->iov[own->iovs - 1];
+        if ((char *)last->iov_base + last->iov_len == p) {
+            last->iov_len += n;
+            return 0;
+        }
+    }
+    struct iovec *iov = cdp_mem_grow(own->iov, &own->iov_cap, own->iovs + 1, sizeof *iov, err);
+    if (!iov)
+        return -1;
+    own->iov = iov;
+    iov[own->iovs++] = (struct iovec){(void *)(uintptr_t)p, n};
+    return 0;
+}
+
+int cdp_flow_reject(struct cdp_flow *f, const char *source, uint64_t line_no, size_t byte, const char *rule,
+                    const char *error, const char *raw, size_t n, struct cdp_err *err)
+{
+    struct cdp_flow_private *run = f->priv;
+    f->counts.rejected++;
+    if (run->rejects)
+        return write_reject(run, source, line_no, byte, rule, error, raw, n, err);
+    return cdp_err_set(err, CDP_EXIT_DATA, "%s:%llu: %s", source, (unsigned long long)line_no, error);
+}
+
+uint64_t cdp_batch_line(const struct cdp_batch *b, uint32_t index)
+{
+    return b->first_line + b->priv->line_of[index] - 1;
+}
+
+const char *cdp_batch_source(const struct cdp_batch *b)
+{
+    return cdp_in_source_name(b->priv->run->in, b->block.source);
+}
+
+unsigned cdp_flow_threads(const struct cdp_flow *f)
+{
+    return f->priv->threads;
+}
+
+uint64_t cdp_flow_memory(const struct cdp_flow *f)
+{
+    return f->common->memory ? f->common->memory : cdp_mem_available() / 4;
+}
+
+/* ---- begin and end ---- */
+
+static unsigned processors(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+        return (unsigned)CPU_COUNT(&set);
+    return 1;
+}
+
+int cdp_flow_begin(struct cdp_flow *f, const struct cdp_tool *tool, int argc, char **argv, void *options,
+                   struct cdp_err *err)
+{
+    *f = (struct cdp_flow){.tool = tool, .common = options};
+    cdp_err_program(tool->name);
+    cdp_atomic_signals();
+    cdp_hash_seed();
+    int rc = cdp_opt_parse(tool, argc, argv, options, err);
+    if (rc <= 0)
+        return rc;
+    struct cdp_flow_private *run = cdp_mem_zalloc(1, sizeof *run, err);
+    if (!run)
+        return -1;
+    f->priv = run;
+    run->flow = f;
+    run->options = options;
+    uint64_t threads = f->common->threads ? f->common->threads : processors();
+    run->threads = threads > MAX_THREADS ? MAX_THREADS : (unsigned)threads;
+    pthread_mutex_init(&run->input, NULL);
+    pthread_mutex_init(&run->turns, NULL);
+    pthread_cond_init(&run->turned, NULL);
+    cdp_progress_begin(&run->progress, f->common->quiet);
+    if (!(f->plan = cdp_plan_new(err)))
+        return -1;
+    if (f->common->where) {
+        run->where = cdp_expr_new(f->common->where, f->plan, NULL, err);
+        if (!run->where)
+            return cdp_err_prefix(err, "--where");
+    }
+    return 1;
+}
+
+static bool threshold(const char *text, uint64_t *n, bool *percent)
+{
+    char digits[24];
+    size_t len = strlen(text);
+    *percent = len && text[len - 1] == '%';
+    len -= *percent;
+    if (len >= sizeof digits)
+        return false;
+    memcpy(digits, text, len);
+    digits[len] = '\0';
+    return cdp_opt_count(digits, n);
+}
+
+int cdp_flow_open(struct cdp_flow *f, struct cdp_err *err)
+{
+    struct cdp_common *c = f->common;
+    uint64_t n;
+    bool percent;
+    if (c->max_rejects && !threshold(c->max_rejects, &n, &percent))
+        return cdp_err_set(err, CDP_EXIT_USAGE, "--max-rejects takes N or P%%, not '%s'", c->max_rejects);
+    if (c->max_rejects && !c->rejects)
+        return cdp_err_set(err, CDP_EXIT_USAGE, "--max-rejects needs --rejects FILE");
+    if (c->operands == 0 && isatty(STDIN_FILENO))
+        return cdp_err_set(err, CDP_EXIT_USAGE, "usage: %s %s", f->tool->name, f->tool->usage);
+    if (!(f->out = cdp_out_open(c->output, false, err)))
+        return -1;
+    if (c->rejects && !(f->priv->rejects = cdp_out_open(c->rejects, true, err)))
+        return -1;
+    return 0;
+}
+
+static int write_stats(struct cdp_flow *f, struct cdp_err *err)
+{
+    const struct cdp_counts *c = &f->counts;
+    const char *run_id = getenv("CDP_RUN_ID");
+    struct cdp_buf b = {0};
+    cdp_buf_addf(&b, "{\"tool\":\"%s\",\"version\":\"%s\",\"run_id\":", f->tool->name, CDP_VERSION);
+    if (run_id)
+        cdp_emit_cstr(&b, run_id);
+    else
+        cdp_buf_adds(&b, "null");
+    cdp_buf_addf(
+        &b,
+        ",\"in\":%llu,\"out\":%llu,\"dropped\":%llu,\"rejected\":%llu,\"blank\":%llu,\"bytes_in\":%llu,"
+        "\"bytes_out\":%llu,\"seconds\":%.3f,\"peak_memory\":%llu}\n",
+        (unsigned long long)c->in, (unsigned long long)c->out, (unsigned long long)c->dropped,
+        (unsigned long long)c->rejected, (unsigned long long)c->blank, (unsigned long long)c->bytes_in,
+        (unsigned long long)c->bytes_out, cdp_progress_clock() - f->priv->progress.begun,
+        (unsigned long long)cdp_mem_peak());
+    int rc = cdp_buf_check(&b, err);
+    struct cdp_out *o = rc == 0 ? cdp_out_open(f->common->stats, true, err) : NULL;
+    if (o) {
+        rc = cdp_out_write(o, b.data, b.len, err); /* gathered, so it leaves in one write */
+        int closed = cdp_out_close(o, err);
+        rc = rc < 0 ? rc : closed;
+    } else {
+        rc = -1;
+    }
+    cdp_buf_free(&b);
+    return rc;
+}
+
+/* Is there more in the reject file than --max-rejects allows? */
+static int judge(const struct cdp_flow *f, struct cdp_err *err)
+{
+    uint64_t limit;
+    bool percent;
+    if (!f->common->max_rejects || !threshold(f->common->max_rejects, &limit, &percent))
+        return 0;
+    uint64_t rejected = f->counts.rejected;
+    if (percent ? rejected * 100 <= limit * f->counts.in : rejected <= limit)
+        return 0;
+    return cdp_err_set(err, CDP_EXIT_DATA, "%llu of %llu records rejected, more than --max-rejects %s",
+                       (unsigned long long)rejected, (unsigned long long)f->counts.in,
+                       f->common->max_rejects);
+}
+
+static int close_outputs(struct cdp_flow *f, int rc, struct cdp_err *err)
+{
+    struct cdp_flow_private *run = f->priv;
+    struct cdp_err later;
+    if (run->rejects && cdp_out_close(run->rejects, rc < 0 ? &later : err) < 0)
+        rc = -1;
+    run->rejects = NULL;
+    if (rc == 0)
+        rc = judge(f, err);
+    if (f->out) {
+        f->counts.bytes_out += cdp_out_bytes(f->out);
+        if (rc == 0) {
+            rc = cdp_out_close(f->out, err);
+        } else {
+            /* what was handed over before the failure is on its way, but a file does not appear */
+            if (!f->common->output && cdp_out_flush(f->out, &later) < 0 && err->exit != CDP_EXIT_IO)
+                *err = later;
+            cdp_out_abort(f->out);
+        }
+        f->out = NULL;
+    }
+    if (rc == 0 && f->common->stats)
+        rc = write_stats(f, err);
+    return rc;
+}
+
+int cdp_flow_end(struct cdp_flow *f, int rc, struct cdp_err *err)
+{
+    struct cdp_flow_private *run = f->priv;
+    if (run) {
+        rc = close_outputs(f, rc, err);
+        cdp_progress_end(&run->progress);
+        if (rc == 0 && f->counts.rejected && !f->common->quiet)
+            cdp_err_warn("%llu of %llu records rejected, see %s", (unsigned long long)f->counts.rejected,
+                         (unsigned long long)f->counts.in, f->common->rejects);
+        cdp_expr_free(run->where);
+        cdp_buf_free(&run->line);
+        pthread_mutex_destroy(&run->input);
+        pthread_mutex_destroy(&run->turns);
+        pthread_cond_destroy(&run->turned);
+        free(run);
+    } else if (rc >= 0 && (fflush(stdout) != 0 || ferror(stdout))) { /* --help, --version, --spec */
+        rc = cdp_err_errno(err, "standard output: cannot write");
+    }
+    cdp_plan_free(f->plan);
+    cdp_opt_free(f->tool, f->common);
+    if (rc >= 0)
+        return CDP_EXIT_OK;
+    cdp_err_print(err);
+    return (int)err->exit;
+}
+
+/* ---- one record after the other ---- */
+
+struct cdp_reader {
+    struct cdp_in *in;
+    const struct cdp_plan *plan;
+    struct cdp_block block;
+    const char *p, *end;
+    struct cdp_val *fields;
+    uint64_t line_no;
+};
+
+struct cdp_reader *cdp_reader_open(const char *name, const struct cdp_plan *plan, size_t max_record,
+                                   struct cdp_err *err)
+{
+    struct cdp_reader *rd = cdp_mem_zalloc(1, sizeof *rd + sizeof name, err);
+    if (!rd)
+        return NULL;
+    const char **names = (const char **)(void *)(rd + 1);
+    names[0] = name;
+    struct cdp_in_opts opts = {.block = (size_t)128 << 10, .max_record = max_record};
+    rd->plan = plan;
+    rd->in = cdp_in_open(names, 1, &opts, err);
+    rd->fields = cdp_mem_zalloc(cdp_plan_width(plan) + 1, sizeof *rd->fields, err);
+    if (!rd->in || !rd->fields) {
+        cdp_reader_close(rd);
+        return NULL;
+    }
+    return rd;
+}
+
+int cdp_reader_next(struct cdp_reader *rd, struct cdp_rec *r, uint64_t *line_no, struct cdp_err *err)
+{
+    for (;;) {
+        if (rd->p == rd->end) {
+            int rc = cdp_in_next(rd->in, &rd->block, err);
+            if (rc <= 0)
+                return rc;
+            rd->p = rd->block.data;
+            rd->end = rd->p + rd->block.len;
+            if (rd->block.first)
+                rd->line_no = 0;
+        }
+        struct cdp_scan_fault fault;
+        const char *p = rd->p, *next = cdp_scan_line(rd->plan, p, rd->fields, &fault);
+        *line_no = ++rd->line_no;
+        if (next) {
+            rd->p = next;
+            *r = (struct cdp_rec){.line = p, .full = (size_t)(next - p), .fields = rd->fields};
+            r->len = without_end(p, r->full);
+            return 1;
+        }
+        const char *q = p;
+        while (*q == ' ' || *q == '\t' || *q == '\r')
+            q++;
+        if (*q != '\n')
+            return cdp_err_set(err, CDP_EXIT_DATA, "%s:%llu:%zu: %s",
+                               cdp_in_source_name(rd->in, rd->block.source), (unsigned long long)rd->line_no,
+                               (size_t)(fault.at - p) + 1, fault.what);
+        rd->p = q + 1;
+    }
+}
+
+void cdp_reader_close(struct cdp_reader *rd)
+{
+    if (!rd)
+        return;
+    cdp_in_close(rd->in);
+    cdp_block_free(&rd->block);
+    free(rd->fields);
+    free(rd);
+}
