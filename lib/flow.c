@@ -172,7 +172,7 @@ static int good_line(struct cdp_batch *b, struct cdp_rec *r, struct cdp_err *err
     struct cdp_flow_private *run = own->run;
     own->counts.in++;
     const char *rule = "where";
-    if (run->where) {
+    if (run->where && !run->ops->every) {
         int yes = cdp_expr_test(run->where, own->scratch, r->fields, r->line, r->len, err);
         if (yes < 0)
             goto unusable;

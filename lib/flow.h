@@ -58,6 +58,8 @@ struct cdp_flow_ops {
     /* The input pauses and all blocks so far are applied: let go of what is held back only for speed (a side output's
      * buffer).  The main output is flushed by flow itself. */
     int (*idle)(void *tool, struct cdp_err *err);
+    bool
+        every; /* --where does not choose among these records: they are no part of the stream (a dataset to compare with) */
 };
 
 /* What a tool is made of while it runs: options, plan, where, outputs, counts.  One per process. */

@@ -1,0 +1,180 @@
+/* seen: see seen.h. */
+#include "lib/seen.h"
+
+#include "lib/buf.h"
+#include "lib/digest.h"
+#include "lib/mem.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct cdp_seen {
+    const char *path;
+    char *head; /* the file's first line */
+    struct cdp_sort *more;
+    uint64_t added;
+};
+
+struct cdp_hash128 cdp_seen_hash(const void *key, size_t n)
+{
+    unsigned char digest[CDP_DIGEST_SIZE];
+    struct cdp_hash128 h;
+    cdp_digest(NULL, key, n, digest);
+    memcpy(&h.hi, digest, 8);
+    memcpy(&h.lo, digest + 8, 8);
+    h.hi = be64toh(h.hi);
+    h.lo = be64toh(h.lo);
+    return h;
+}
+
+static int damaged(const struct cdp_seen *s, struct cdp_err *err)
+{
+    return cdp_err_set(err, CDP_EXIT_DATA, "%s: not a file of --seen, or a damaged one", s->path);
+}
+
+/* The keys between the head and the checksum, which is what is left in `last` at the end. */
+static int load_keys(struct cdp_seen *s, FILE *f, struct cdp_hash_stream *sum, struct cdp_set *set,
+                     struct cdp_err *err)
+{
+    unsigned char piece[16];
+    size_t n;
+    while ((n = fread(piece, 1, sizeof piece, f)) == sizeof piece) {
+        uint64_t part[2];
+        memcpy(part, piece, sizeof part);
+        struct cdp_hash128 h = {be64toh(part[0]), be64toh(part[1])};
+        cdp_hash_stream_add(sum, piece, sizeof piece);
+        int answer = cdp_set_add(set, h, err);
+        if (answer < 0)
+            return -1;
+        if (answer == CDP_SET_FULL)
+            return cdp_err_set(err, CDP_EXIT_IO, "%s: the keys need more than --memory", s->path);
+    }
+    if (ferror(f))
+        return cdp_err_errno(err, "%s: cannot read", s->path);
+    uint64_t want;
+    if (n != sizeof want)
+        return damaged(s, err);
+    memcpy(&want, piece, sizeof want);
+    return be64toh(want) == cdp_hash_stream_end(sum) ? 0 : damaged(s, err);
+}
+
+static int load(struct cdp_seen *s, struct cdp_set *set, struct cdp_err *err)
+{
+    FILE *f = fopen(s->path, "re");
+    if (!f)
+        return errno == ENOENT ? 0 : cdp_err_errno(err, "%s: cannot open", s->path);
+    struct cdp_hash_stream *sum = cdp_hash_stream_new();
+    size_t n = strlen(s->head);
+    char *head = cdp_mem_alloc(n, err);
+    int rc = -1;
+    if (!sum) {
+        cdp_err_nomem(err, 0);
+    } else if (head) {
+        if (fread(head, 1, n, f) != n || memcmp(head, "cdp-seen 1 ", 11) != 0) {
+            damaged(s, err);
+        } else if (memcmp(head, s->head, n) != 0) {
+            cdp_err_set(err, CDP_EXIT_DATA, "%s: made with another key", s->path);
+        } else {
+            cdp_hash_stream_add(sum, head, n);
+            rc = load_keys(s, f, sum, set, err);
+        }
+    }
+    free(head);
+    cdp_hash_stream_free(sum);
+    fclose(f);
+    return rc;
+}
+
+struct cdp_seen *cdp_seen_open(const char *path, const char *key, struct cdp_set *set,
+                               const struct cdp_sort_opts *opts, struct cdp_err *err)
+{
+    struct cdp_seen *s = cdp_mem_zalloc(1, sizeof *s, err);
+    if (!s)
+        return NULL;
+    s->path = path;
+    struct cdp_buf head = {0};
+    cdp_buf_addf(&head, "cdp-seen 1 %s", key);
+    for (size_t i = 0; i < head.len; i++)
+        if (head.data[i] == '\n')
+            head.data[i] = ' ';
+    cdp_buf_add(&head, "\n", 2);
+    s->head = head.data;
+    if (cdp_buf_check(&head, err) < 0 || load(s, set, err) < 0 || !(s->more = cdp_sort_new(opts, err))) {
+        cdp_seen_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+int cdp_seen_add(struct cdp_seen *s, struct cdp_hash128 h, struct cdp_err *err)
+{
+    uint64_t key[2] = {htobe64(h.hi), htobe64(h.lo)};
+    return cdp_sort_add(s->more, 0, key, sizeof key, s->added++, "", 0, err);
+}
+
+static int put(struct cdp_out *o, struct cdp_hash_stream *sum, const void *p, size_t n, struct cdp_err *err)
+{
+    cdp_hash_stream_add(sum, p, n);
+    return cdp_out_write(o, p, n, err);
+}
+
+/* Both sources ascend and share no key. */
+static int write_keys(struct cdp_seen *s, const struct cdp_set *set, struct cdp_out *o,
+                      struct cdp_hash_stream *sum, struct cdp_err *err)
+{
+    struct cdp_sorted r;
+    int rc = cdp_sort_finish(s->more, err) < 0 ? -1 : cdp_sort_next(s->more, &r, err);
+    for (size_t i = 0; rc >= 0 && (i < set->used || rc == 1);) {
+        uint64_t key[2] = {0};
+        if (i < set->used) {
+            key[0] = htobe64(set->slot[i].hi);
+            key[1] = htobe64(set->slot[i].lo);
+        }
+        if (rc == 1 && (i == set->used || memcmp(r.key, key, sizeof key) < 0)) {
+            if (put(o, sum, r.key, sizeof key, err) < 0)
+                return -1;
+            rc = cdp_sort_next(s->more, &r, err);
+            continue;
+        }
+        if (put(o, sum, key, sizeof key, err) < 0)
+            return -1;
+        i++;
+    }
+    return rc;
+}
+
+int cdp_seen_save(struct cdp_seen *s, struct cdp_set *set, struct cdp_err *err)
+{
+    cdp_set_sort(set);
+    struct cdp_hash_stream *sum = cdp_hash_stream_new();
+    struct cdp_out *o = cdp_out_open(s->path, false, err);
+    int rc = -1;
+    if (!sum)
+        cdp_err_nomem(err, 0);
+    else if (o && put(o, sum, s->head, strlen(s->head), err) == 0)
+        rc = write_keys(s, set, o, sum, err);
+    if (rc == 0) {
+        uint64_t check = htobe64(cdp_hash_stream_end(sum));
+        rc = cdp_out_write(o, &check, sizeof check, err);
+    }
+    if (rc == 0)
+        rc = cdp_out_close(o, err);
+    else
+        cdp_out_abort(o);
+    cdp_hash_stream_free(sum);
+    return rc;
+}
+
+void cdp_seen_free(struct cdp_seen *s)
+{
+    if (!s)
+        return;
+    cdp_sort_free(s->more);
+    free(s->head);
+    free(s);
+}

@@ -1,0 +1,31 @@
+/* seen: a set of keys carried from run to run in a file.
+ *
+ * The file: one line "cdp-seen 1 KEY\n" (KEY as the option names it: a set made by another key is refused), then 16 bytes a
+ * key, ascending, then the XXH3-64 of all that, big-endian.  A key is the first 16 bytes of the SHA-256 of its encoding
+ * (lib/key.h): the same on every machine, and nobody can make two keys collide, though the file holds no secret.
+ * The same keys give the same bytes. */
+#ifndef CDP_SEEN_H
+#define CDP_SEEN_H
+
+#include "lib/sort.h"
+#include "lib/table.h"
+
+struct cdp_seen;
+
+/* The identity that belongs to such a set. */
+struct cdp_hash128 cdp_seen_hash(const void *key, size_t n);
+
+/* Loads the file (none: an empty set) into `set`.  path must outlive it.  opts: of the sorter for keys that the set has no
+ * room for.  NULL and *err: unreadable or too large for the set (3), damaged or of another key (1). */
+struct cdp_seen *cdp_seen_open(const char *path, const char *key, struct cdp_set *set,
+                               const struct cdp_sort_opts *opts, struct cdp_err *err);
+
+/* A key of this run that is not in the set. */
+int cdp_seen_add(struct cdp_seen *s, struct cdp_hash128 h, struct cdp_err *err);
+
+/* Replaces the file by the set's keys and the added ones; the set can only be freed after that. */
+int cdp_seen_save(struct cdp_seen *s, struct cdp_set *set, struct cdp_err *err);
+
+void cdp_seen_free(struct cdp_seen *s);
+
+#endif

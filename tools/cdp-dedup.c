@@ -1,0 +1,343 @@
+/* cdp-dedup: one record per key.
+ *
+ * The common case keeps a set of key hashes and lets the first record of each key pass as it comes.  When the set is full, a
+ * record whose key is not in it can be neither passed nor dropped yet and is decided at the end (lib/choose), which is where
+ * all records go with --keep last, --keep-min and --keep-max.
+ *
+ * Memory: 16 bytes a key (up to --memory, of which half is the set's), then temporary files. */
+#include "lib/choose.h"
+#include "lib/flow.h"
+#include "lib/key.h"
+#include "lib/mem.h"
+#include "lib/seen.h"
+#include "lib/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum keep { KEEP_FIRST, KEEP_LAST, KEEP_MIN, KEEP_MAX };
+enum missing { MISSING_REJECT, MISSING_PASS, MISSING_DROP };
+
+struct options {
+    struct cdp_common common;
+    const char *key, *keep_min, *keep_max, *dups, *seen;
+    int keep, missing;
+    struct cdp_opt_list against;
+};
+
+static const struct cdp_opt options_table[] = {
+    {.name = "key",
+     .letter = 'k',
+     .type = CDP_OPT_STRING,
+     .offset = offsetof(struct options, key),
+     .arg = "KEY[,KEY]...",
+     .help =
+         "what makes two records one: paths, each with :time, :num if need be (default: the whole record)"},
+    {.name = "keep",
+     .type = CDP_OPT_CHOICE,
+     .offset = offsetof(struct options, keep),
+     .arg = "first|last",
+     .help = "which record of a key to keep, by input order (default: first)"},
+    {.name = "keep-min",
+     .type = CDP_OPT_STRING,
+     .offset = offsetof(struct options, keep_min),
+     .arg = "KEY[,KEY]...",
+     .help = "keep the record that is least by these keys"},
+    {.name = "keep-max",
+     .type = CDP_OPT_STRING,
+     .offset = offsetof(struct options, keep_max),
+     .arg = "KEY[,KEY]...",
+     .help = "keep the record that is greatest by these keys"},
+    {.name = "against",
+     .type = CDP_OPT_LIST,
+     .offset = offsetof(struct options, against),
+     .arg = "FILE",
+     .help = "drop what this dataset holds already; repeatable"},
+    {.name = "seen",
+     .type = CDP_OPT_STRING,
+     .offset = offsetof(struct options, seen),
+     .arg = "FILE",
+     .help = "drop keys of earlier runs, and add this run's keys to FILE"},
+    {.name = "dups",
+     .type = CDP_OPT_STRING,
+     .offset = offsetof(struct options, dups),
+     .arg = "FILE",
+     .help = "write the records that were dropped as duplicates to FILE"},
+    {.name = "missing",
+     .type = CDP_OPT_CHOICE,
+     .offset = offsetof(struct options, missing),
+     .arg = "reject|pass|drop",
+     .help = "what to do with a record whose key is missing or null (default: reject)"},
+    CDP_OPT_WHERE,
+    CDP_OPT_REJECTS,
+    CDP_OPT_MEMORY,
+    CDP_OPT_THREADS,
+    CDP_OPT_MAX_RECORD,
+    CDP_OPT_OUTPUT,
+    CDP_OPT_ALWAYS,
+    {0},
+};
+
+static const struct cdp_tool tool_spec = {
+    .name = "cdp-dedup",
+    .summary = "Keep one record per key.",
+    .usage = "[-k KEY[,KEY]...] [--keep first|last | --keep-min KEYS | --keep-max KEYS] [FILE]...",
+    .opts = options_table,
+};
+
+/* A record as a worker hands it on. */
+struct item {
+    struct cdp_hash128 hash;
+    const char *line;
+    uint32_t len;            /* with its end */
+    uint32_t rank, rank_len; /* the --keep-min/max key, in the worker's ranks */
+    bool keyless;            /* to pass as it is */
+};
+
+struct worker {
+    struct item *item;
+    size_t n, cap;
+    struct cdp_buf key, ranks;
+};
+
+struct dedup {
+    struct options opt;
+    struct cdp_flow flow;
+    struct cdp_keyspec key, rank;
+    enum keep keep;
+    struct cdp_set set;        /* keys seen: of this run with KEEP_FIRST, of --against and --seen always */
+    struct cdp_seen *seen;     /* the file of --seen */
+    struct cdp_choose *choose; /* the records that are decided at the end */
+    struct cdp_out *dups;
+    uint64_t seq;
+};
+
+/* ---- in parallel ---- */
+
+static int worker_open(void *tool, void **worker, struct cdp_err *err)
+{
+    (void)tool;
+    *worker = cdp_mem_zalloc(1, sizeof(struct worker), err);
+    return *worker ? 0 : -1;
+}
+
+static void worker_close(void *tool, void *worker)
+{
+    (void)tool;
+    struct worker *w = worker;
+    free(w->item);
+    cdp_buf_free(&w->key);
+    cdp_buf_free(&w->ranks);
+    free(w);
+}
+
+static int begin(void *tool, struct cdp_batch *b, struct cdp_err *err)
+{
+    (void)tool, (void)err;
+    struct worker *w = b->worker;
+    w->n = 0;
+    cdp_buf_clear(&w->ranks);
+    return 0;
+}
+
+/* The identity of a record: 0 and *item filled, or a verdict on it. */
+static int identify(struct dedup *d, struct worker *w, const struct cdp_rec *r, struct item *item,
+                    struct cdp_err *err)
+{
+    cdp_buf_clear(&w->key);
+    int rc = cdp_keyspec_encode(&d->key, r->fields, CDP_KEY_MISSING_ERROR, &w->key, err);
+    if (rc == 1 && d->opt.missing == MISSING_DROP)
+        return CDP_REC_DROP;
+    if (rc == 1 && d->opt.missing == MISSING_PASS) {
+        item->keyless = true;
+        return 0;
+    }
+    if (rc)
+        return err->exit == CDP_EXIT_DATA ? CDP_REC_REJECT : -1;
+    if (cdp_buf_check(&w->key, err) < 0)
+        return -1;
+    item->hash = d->seen ? cdp_seen_hash(w->key.data, w->key.len) : cdp_hash(w->key.data, w->key.len);
+    return 0;
+}
+
+static int record(void *tool, struct cdp_batch *b, const struct cdp_rec *r, struct cdp_err *err)
+{
+    struct dedup *d = tool;
+    struct worker *w = b->worker;
+    if (w->n == w->cap) {
+        struct item *more = cdp_mem_grow(w->item, &w->cap, w->n + 1, sizeof *more, err);
+        if (!more)
+            return -1;
+        w->item = more;
+    }
+    struct item *item = &w->item[w->n];
+    *item = (struct item){.line = r->line, .len = (uint32_t)r->full, .rank = (uint32_t)w->ranks.len};
+    int verdict = identify(d, w, r, item, err);
+    if (verdict != 0)
+        return verdict;
+    if (d->rank.n && !item->keyless) {
+        if (cdp_keyspec_encode(&d->rank, r->fields, CDP_KEY_MISSING_ERROR, &w->ranks, err) != 0)
+            return err->exit == CDP_EXIT_DATA ? CDP_REC_REJECT : -1;
+        if (cdp_buf_check(&w->ranks, err) < 0)
+            return -1;
+        item->rank_len = (uint32_t)w->ranks.len - item->rank;
+    }
+    w->n++;
+    return CDP_REC_KEEP;
+}
+
+/* ---- in turn ---- */
+
+/* The set may take half the memory; the sorters share the rest. */
+static struct cdp_sort_opts sorter(const struct dedup *d)
+{
+    return (struct cdp_sort_opts){.memory = cdp_flow_memory(&d->flow) / 4,
+                                  .tmpdir = d->opt.common.tmpdir,
+                                  .threads = cdp_flow_threads(&d->flow)};
+}
+
+static int postpone(struct dedup *d, const struct worker *w, const struct item *it, struct cdp_err *err)
+{
+    if (it->keyless)
+        return cdp_choose_settle(d->choose, CDP_CHOOSE_KEPT, d->seq, it->line, it->len, err);
+    const char *rank = it->rank_len ? w->ranks.data + it->rank : "";
+    return cdp_choose_add(d->choose, it->hash, rank, it->rank_len, d->seq, it->line, it->len, err);
+}
+
+static int open_choose(struct dedup *d, struct cdp_err *err)
+{
+    struct cdp_sort_opts opts = sorter(d);
+    d->choose = cdp_choose_new(&opts, d->keep == KEEP_LAST, d->dups != NULL, err);
+    return d->choose ? 0 : -1;
+}
+
+static int drop(struct dedup *d, const struct item *it, struct cdp_err *err)
+{
+    d->flow.counts.dropped++;
+    if (d->choose)
+        return cdp_choose_settle(d->choose, CDP_CHOOSE_DUP, d->seq, it->line, it->len, err);
+    return d->dups ? cdp_out_write(d->dups, it->line, it->len, err) : 0;
+}
+
+static int decide(struct dedup *d, struct cdp_batch *b, const struct item *it, struct cdp_err *err)
+{
+    const struct worker *w = b->worker;
+    int answer = CDP_SET_NEW;
+    d->seq++;
+    if (!it->keyless && d->keep == KEEP_FIRST)
+        answer = cdp_set_add(&d->set, it->hash, err);
+    else if (!it->keyless && cdp_set_has(&d->set, it->hash))
+        answer = CDP_SET_OLD;
+    if (answer < 0)
+        return -1;
+    if (answer == CDP_SET_OLD)
+        return drop(d, it, err);
+    if (answer == CDP_SET_FULL && !d->choose && open_choose(d, err) < 0)
+        return -1;
+    return d->choose ? postpone(d, w, it, err) : cdp_batch_emit(b, it->line, it->len, 1, err);
+}
+
+#define AHEAD 12 /* keys between the prefetch of a slot and its use */
+
+static int apply(void *tool, struct cdp_batch *b, struct cdp_err *err)
+{
+    struct dedup *d = tool;
+    const struct worker *w = b->worker;
+    for (size_t i = 0; i < w->n && i < AHEAD; i++)
+        cdp_set_prefetch(&d->set, w->item[i].hash);
+    for (size_t i = 0; i < w->n; i++) {
+        if (i + AHEAD < w->n)
+            cdp_set_prefetch(&d->set, w->item[i + AHEAD].hash);
+        if (decide(d, b, &w->item[i], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* --against: its keys count as seen, its records go nowhere. */
+static int apply_against(void *tool, struct cdp_batch *b, struct cdp_err *err)
+{
+    struct dedup *d = tool;
+    const struct worker *w = b->worker;
+    for (size_t i = 0; i < w->n; i++) {
+        int answer = w->item[i].keyless ? CDP_SET_OLD : cdp_set_add(&d->set, w->item[i].hash, err);
+        if (answer < 0)
+            return -1;
+        if (answer == CDP_SET_FULL)
+            return cdp_err_set(err, CDP_EXIT_IO, "the keys of --against need more than --memory");
+    }
+    return 0;
+}
+
+static int idle(void *tool, struct cdp_err *err)
+{
+    struct dedup *d = tool;
+    return d->dups ? cdp_out_flush(d->dups, err) : 0;
+}
+
+/* ---- main ---- */
+
+static int set_up(struct dedup *d, struct cdp_err *err)
+{
+    struct options *o = &d->opt;
+    const char *rank = o->keep_min ? o->keep_min : o->keep_max;
+    if ((o->keep != KEEP_FIRST) + (o->keep_min != NULL) + (o->keep_max != NULL) > 1)
+        return cdp_err_set(err, CDP_EXIT_USAGE, "--keep, --keep-min and --keep-max exclude each other");
+    d->keep = o->keep_min ? KEEP_MIN : o->keep_max ? KEEP_MAX : (enum keep)o->keep;
+    if (cdp_keyspec_parse(&d->key, o->key ? o->key : ".", d->flow.plan, err) < 0)
+        return cdp_err_prefix(err, "-k");
+    if (rank && cdp_keyspec_parse(&d->rank, rank, d->flow.plan, err) < 0)
+        return cdp_err_prefix(err, o->keep_min ? "--keep-min" : "--keep-max");
+    for (size_t i = 0; d->keep == KEEP_MAX && i < d->rank.n; i++)
+        d->rank.part[i].desc = !d->rank.part[i].desc; /* the greatest comes first, too */
+    if (cdp_flow_open(&d->flow, err) < 0 || cdp_set_init(&d->set, cdp_flow_memory(&d->flow) / 2, err) < 0)
+        return -1;
+    if (o->dups && !(d->dups = cdp_out_open(o->dups, false, err)))
+        return -1;
+    struct cdp_sort_opts opts = sorter(d);
+    if (o->seen && !(d->seen = cdp_seen_open(o->seen, o->key ? o->key : ".", &d->set, &opts, err)))
+        return -1;
+    return d->keep == KEEP_FIRST ? 0 : open_choose(d, err);
+}
+
+static int run(struct dedup *d, struct cdp_err *err)
+{
+    struct cdp_flow_ops ops = {worker_open, worker_close, begin, record, apply_against, NULL, true};
+    for (size_t i = 0; i < d->opt.against.n; i++)
+        if (cdp_flow_run(&d->flow, &ops, d, &d->opt.against.item[i].value, 1, err) < 0)
+            return -1;
+    d->flow.counts = (struct cdp_counts){0};
+    ops.apply = apply;
+    ops.idle = idle;
+    ops.every = false;
+    if (cdp_flow_run(&d->flow, &ops, d, NULL, 0, err) < 0)
+        return -1;
+    if (d->choose && cdp_choose_write(d->choose, d->flow.out, d->dups, d->seen, &d->flow.counts, err) < 0)
+        return -1;
+    if (d->dups) {
+        struct cdp_out *dups = d->dups;
+        d->dups = NULL;
+        if (cdp_out_close(dups, err) < 0)
+            return -1;
+    }
+    return d->seen ? cdp_seen_save(d->seen, &d->set, err) : 0;
+}
+
+int main(int argc, char **argv)
+{
+    static struct dedup d; /* zeroed */
+    struct cdp_err err = {0};
+    int rc = cdp_flow_begin(&d.flow, &tool_spec, argc, argv, &d.opt, &err);
+    if (rc == 1) {
+        rc = set_up(&d, &err);
+        if (rc == 0)
+            rc = run(&d, &err);
+    }
+    cdp_out_abort(d.dups);
+    cdp_choose_free(d.choose);
+    cdp_seen_free(d.seen);
+    cdp_set_free(&d.set);
+    cdp_keyspec_free(&d.key);
+    cdp_keyspec_free(&d.rank);
+    return cdp_flow_end(&d.flow, rc, &err);
+}
