@@ -12,21 +12,23 @@
 #include "lib/time.h"
 
 /* Appends the encoding of v as it is (CDP_MISSING encodes as null).  0, or -1 where it cannot be a key (exit 1:
- * a number's exponent past 62 bits) or memory ran out. */
+ * a number's exponent past 62 bits) or memory ran out, and nothing is appended. */
 int cdp_key_value(struct cdp_val v, struct cdp_buf *out, struct cdp_err *err);
 
 /* Appends the encoding of an instant, and of decoded string bytes. */
 void cdp_key_time(struct cdp_time t, struct cdp_buf *out);
 void cdp_key_string(const char *s, size_t n, struct cdp_buf *out);
 
-/* Appends the JSON text of the one value encoded at p and returns the byte behind it: the way back, for
- * aggregates that keep only the encoding.  Numbers come back in cdp_num_format's form. */
+/* Appends the JSON text of the one value encoded at p (not inverted) and returns the byte behind it: the way back, for
+ * aggregates that keep only the encoding.  Numbers come back in cdp_num_format's form, objects with their keys sorted,
+ * instants as strings in RFC 3339 form. */
 const unsigned char *cdp_key_decode(const unsigned char *p, struct cdp_buf *out);
 
 /* A key as options name it: PATH[:time|:num][:desc][,PATH…]. */
 struct cdp_keypart {
     struct cdp_path path;
-    int slot; /* in the plan */
+    char *text; /* the path as given, for messages; owned */
+    int slot;   /* in the plan */
     enum { CDP_KEY_VALUE, CDP_KEY_TIME, CDP_KEY_NUM } as;
     bool desc;
 };
@@ -38,14 +40,14 @@ struct cdp_keyspec {
 
 enum cdp_key_missing { CDP_KEY_MISSING_ERROR, CDP_KEY_MISSING_NULL };
 
-/* Parses the text and adds its paths to the plan.  -1 with exit status 2 on a bad one. */
+/* Parses the text and adds its paths to the plan.  -1 with exit status 2 on a bad one (and spec is empty). */
 int cdp_keyspec_parse(struct cdp_keyspec *spec, const char *text, struct cdp_plan *plan, struct cdp_err *err);
 void cdp_keyspec_free(struct cdp_keyspec *spec);
 
 /* Appends the joined encoding of the key's parts, descending parts with every byte inverted.  fields are the scanner's.
- * :num takes numbers and strings that hold one.  Returns 0; 1 where a part is missing or null and `missing` says
- * that this is an error (*err names the path; nothing is appended); -1 where a part cannot be used (exit 1: ":time" on
- * what is no time) or memory ran out (exit 3). */
+ * :num takes numbers and strings that hold one (a JSON number, nothing around it).  Returns 0; 1 where a part is missing
+ * or null and `missing` says that this is an error (*err names the path); -1 where a part cannot be used (exit 1: ":time"
+ * on what is no time) or memory ran out (exit 3).  Unless it returns 0, nothing is appended. */
 int cdp_keyspec_encode(const struct cdp_keyspec *spec, const struct cdp_val *fields,
                        enum cdp_key_missing missing, struct cdp_buf *out, struct cdp_err *err);
 

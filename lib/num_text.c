@@ -5,6 +5,7 @@
 #include "lib/num.h"
 
 #include "lib/num_mag.h"
+#include "lib/num_swar.h"
 
 #include <string.h>
 
@@ -191,81 +192,17 @@ static bool small_slowly(const char *p, const char *end, uint64_t *value, int32_
     return true;
 }
 
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define ALL_ZEROS 0x3030303030303030u
-
-/* The 1 to 8 bytes at p, the last one on top, '0' in front of the first. */
-static inline uint64_t load(const char *p, size_t n)
-{
-    uint64_t x;
-    if (n == 8) {
-        memcpy(&x, p, 8);
-        return x;
-    }
-    if (n >= 4) {
-        uint32_t a, b;
-        memcpy(&a, p, 4);
-        memcpy(&b, p + n - 4, 4);
-        x = a | (uint64_t)b << (8 * (n - 4));
-    } else {
-        x = (uint64_t)(unsigned char)p[0] | (uint64_t)(unsigned char)p[n / 2] << (8 * (n / 2)) |
-            (uint64_t)(unsigned char)p[n - 1] << (8 * (n - 1));
-    }
-    return x << (8 * (8 - n)) | ALL_ZEROS >> (8 * n);
-}
-
-static inline uint64_t eight_digits(uint64_t x)
-{
-    x -= ALL_ZEROS;
-    x = x * 10 + (x >> 8);
-    return ((x & 0x000000FF000000FFu) * (100 + (UINT64_C(1000000) << 32)) +
-            (x >> 16 & 0x000000FF000000FFu) * (1 + (UINT64_C(10000) << 32))) >>
-           32;
-}
-
-/* At most 16 bytes of digits and one '.'; anything else is left to the slow way. */
-static inline bool small_fast(const char *p, size_t n, uint64_t *value, int32_t *exp)
-{
-    const uint64_t bit = 0x1010101010101010u; /* set in the ten digits, clear in '.', 'e', 'E', '+' and '-' */
-    uint64_t low, high = ALL_ZEROS;
-    if (n <= 8) {
-        low = load(p, n);
-    } else {
-        memcpy(&low, p + n - 8, 8);
-        high = load(p, n - 8);
-    }
-    uint64_t other = ~low & bit, above = ~high & bit;
-    *exp = 0;
-    if (other | above) {
-        uint64_t *word = other ? &low : &high, at = other ? other : above;
-        unsigned shift = (unsigned)__builtin_ctzll(at) & 56u;
-        if ((other && above) || (at & (at - 1)) || (*word >> shift & 0xFF) != '.')
-            return false;
-        /* What stands before the point moves up over it. */
-        *exp = (int32_t)(shift / 8) - (other ? 7 : 15);
-        uint64_t before = *word & ((UINT64_C(1) << shift) - 1);
-        *word = (*word >> shift >> 8) << 8 << shift | before << 8 | (other ? high >> 56 : '0');
-        if (other)
-            high = high << 8 | '0';
-    }
-    *value = eight_digits(low);
-    if (high != ALL_ZEROS)
-        *value += eight_digits(high) * 100000000;
-    return true;
-}
-#endif
-
 bool cdp_num_small(const char *p, size_t n, int64_t *coef, int32_t *exp)
 {
     bool neg = *p == '-';
-    const char *end = p + n;
-    uint64_t value;
-    p += neg;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    if (n - neg > 16 || !small_fast(p, n - neg, &value, exp))
-#endif
-        if (!small_slowly(p, end, &value, exp))
-            return false;
+    uint64_t word[2], value;
+    if (cdp_swar_digits(p + neg, n - neg, word, exp)) {
+        value = cdp_swar_value(word[1]);
+        if (word[0] != CDP_SWAR_ZEROS)
+            value += cdp_swar_value(word[0]) * 100000000;
+    } else if (!small_slowly(p + neg, p + n, &value, exp)) {
+        return false;
+    }
     *coef = neg ? -(int64_t)value : (int64_t)value;
     return true;
 }
