@@ -382,6 +382,8 @@ static void *work(void *arg)
         pass_turn(run, seq);
         if (at >= 0 && cdp_out_put(run->flow->out, at, own->iov, own->iovs, err) < 0)
             fail(run, err);
+        if (rc >= 0 && run->ops->after && !atomic_load(&run->stop) && run->ops->after(run->tool, b, err) < 0)
+            fail(run, err);
     }
     return NULL;
 }

@@ -55,6 +55,8 @@ struct cdp_flow_ops {
     int (*record)(void *tool, struct cdp_batch *b, const struct cdp_rec *r, struct cdp_err *err);
     /* The block's turn: blocks come here in input order, one at a time.  May emit. */
     int (*apply)(void *tool, struct cdp_batch *b, struct cdp_err *err);
+    /* The turn is passed: what the block's turn left to do that needs no order.  In parallel. */
+    int (*after)(void *tool, struct cdp_batch *b, struct cdp_err *err);
     /* The input pauses and all blocks so far are applied: let go of what is held back only for speed (a side output's
      * buffer).  The main output is flushed by flow itself. */
     int (*idle)(void *tool, struct cdp_err *err);

@@ -5,6 +5,7 @@
 #include "lib/buf.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Unpacking: a pull reader over a pull source.  All members are read as one stream; zero padding after the last is
@@ -23,6 +24,18 @@ void cdp_gunzip_free(struct cdp_gunzip *g);
 
 /* Packing: one call, one whole gzip member (deterministic: no time, no name) appended to out. */
 int cdp_gzip(const void *p, size_t n, struct cdp_buf *out, struct cdp_err *err);
+
+/* Packing one member in pieces, by several threads at a time: the pieces' packed bytes, joined in order behind the head
+ * and before the tail, are one member.  last: no piece follows.  *crc is the piece's CRC-32, to be joined with
+ * cdp_gzip_crc_join.  A packer belongs to one thread. */
+struct cdp_gzip_packer;
+struct cdp_gzip_packer *cdp_gzip_packer_new(struct cdp_err *err);
+void cdp_gzip_packer_free(struct cdp_gzip_packer *z);
+int cdp_gzip_piece(struct cdp_gzip_packer *z, const void *p, size_t n, bool last, struct cdp_buf *out,
+                   uint32_t *crc, struct cdp_err *err);
+void cdp_gzip_head(struct cdp_buf *out);
+void cdp_gzip_tail(uint32_t crc, uint64_t bytes, struct cdp_buf *out);
+uint32_t cdp_gzip_crc_join(uint32_t crc, uint32_t next, uint64_t next_bytes);
 
 /* Packing a stream, of which the pieces come one by one; the packed bytes are appended to out as they are made. */
 struct cdp_gzip_stream;

@@ -302,7 +302,12 @@ static int set_up(struct dedup *d, struct cdp_err *err)
 
 static int run(struct dedup *d, struct cdp_err *err)
 {
-    struct cdp_flow_ops ops = {worker_open, worker_close, begin, record, apply_against, NULL, true};
+    struct cdp_flow_ops ops = {.worker_open = worker_open,
+                               .worker_close = worker_close,
+                               .begin = begin,
+                               .record = record,
+                               .apply = apply_against,
+                               .every = true};
     for (size_t i = 0; i < d->opt.against.n; i++)
         if (cdp_flow_run(&d->flow, &ops, d, &d->opt.against.item[i].value, 1, err) < 0)
             return -1;
