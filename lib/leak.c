@@ -1,0 +1,323 @@
+/* leak: recognising e-mail addresses, phone numbers and card numbers in text.
+ *
+ * One quick count over the text decides whether there can be any; most strings end there.  Then each '@' is looked at,
+ * and each token of digits: groups of digits with what people put between them.  A token that is glued to letters is part
+ * of an id, a hash or a time, and no number.  Card numbers: ISO/IEC 7812-1 (Luhn's check digit) and the issuers' prefixes.
+ * Constant memory; linear time. */
+#include "lib/leak.h"
+
+#define MAX_GROUPS 12
+#define MIN_DIGITS 8 /* of the shortest phone number there is a rule for */
+
+struct token {
+    size_t from, to; /* from the first sign or digit to behind the last digit */
+    bool plus;
+    size_t n, digits;
+    const char *group[MAX_GROUPS];
+    size_t len[MAX_GROUPS];
+    char between[MAX_GROUPS]; /* what stands before the group: ' ', '-', '.', '/' or '(' */
+};
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_letter(char c)
+{
+    return (c | 32) >= 'a' && (c | 32) <= 'z';
+}
+
+static bool is_word(char c)
+{
+    return is_letter(c) || is_digit(c) || c == '_';
+}
+
+/* ---- e-mail addresses ---- */
+
+static bool local_char(char c)
+{
+    return is_word(c) || (c && strchr("!#$%&'*+/=?^`{|}~-.\"", c)) || (unsigned char)c >= 0x80;
+}
+
+static bool label_char(char c)
+{
+    return is_letter(c) || is_digit(c) || c == '-' || (unsigned char)c >= 0x80;
+}
+
+/* Is there a domain at s: labels with dots between them, the last of two letters or more? */
+static bool domain_at(const char *s, const char *end)
+{
+    size_t label = 0, labels = 0;
+    bool letter = false;
+    for (; s < end && (label_char(*s) || *s == '.'); s++) {
+        if (*s == '.') {
+            if (label == 0)
+                return false;
+            labels++;
+            label = 0;
+            letter = false;
+        } else {
+            label++;
+            letter |= !is_digit(*s) && *s != '-';
+            if (labels && label >= 2 && letter)
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool has_email(const char *s, size_t n)
+{
+    const char *end = s + n;
+    for (const char *p = s; p < end; p++) {
+        size_t at = *p == '@' ? 1 : *p == '%' && end - p > 3 && p[1] == '4' && p[2] == '0' ? 3 : 0;
+        if (at && p > s && local_char(p[-1]) && domain_at(p + at, end))
+            return true;
+    }
+    return false;
+}
+
+/* ---- card numbers ---- */
+
+static bool issued(const char *d, size_t n)
+{
+    int two = (d[0] - '0') * 10 + (d[1] - '0');
+    switch (d[0]) {
+    case '2':
+        return n == 16 && two >= 22 && two <= 27;
+    case '3': /* Diners Club, American Express, JCB */
+        return (n == 14 && (two == 30 || two == 36 || two >= 38)) || (n == 15 && (two == 34 || two == 37)) ||
+               (n == 16 && two == 35);
+    case '4':
+        return n == 13 || n == 16 || n == 19;
+    case '5':
+        return n == 16 && two <= 58;
+    case '6':
+        return n >= 16;
+    default:
+        return false;
+    }
+}
+
+static bool is_card(const char *d, size_t n)
+{
+    unsigned sum = 0;
+    if (n < 13 || n > 19 || !issued(d, n))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        unsigned v = (unsigned)(d[n - 1 - i] - '0') << (i & 1);
+        sum += v > 9 ? v - 9 : v;
+    }
+    return sum % 10 == 0;
+}
+
+/* Printed as on the card: 4-4-4-4, with up to three more, or 4-6-5, or 4-6-4. */
+static bool grouped_card(const struct token *t)
+{
+    char digits[20];
+    size_t n = 0;
+    if (t->plus || t->digits > 19 || t->digits < 13 || t->n < 3 || t->n > 5)
+        return false;
+    for (size_t i = 0; i < t->n; i++) {
+        size_t want = t->n == 3 && i ? (i == 1 ? 6 : t->len[2]) : i == 4 ? t->len[4] : 4;
+        if (t->len[i] != want || (i && t->between[i] != ' ' && t->between[i] != '-'))
+            return false;
+        memcpy(digits + n, t->group[i], t->len[i]);
+        n += t->len[i];
+    }
+    return is_card(digits, n);
+}
+
+static bool has_card(const struct token *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (is_card(t->group[i], t->len[i]))
+            return true;
+    return grouped_card(t);
+}
+
+/* ---- phone numbers ---- */
+
+static bool all_between(const struct token *t, char c)
+{
+    for (size_t i = 1; i < t->n; i++)
+        if (t->between[i] != c)
+            return false;
+    return true;
+}
+
+/* North America: [1] 3 3 4 digits; written without anything in between, area and exchange begin with 2 to 9. */
+static bool is_american(const struct token *t)
+{
+    const char *d = t->group[0];
+    if (t->n == 1 && (t->digits == 10 || (t->digits == 11 && *d == '1'))) {
+        d += t->digits - 10;
+        return d[0] >= '2' && d[3] >= '2';
+    }
+    size_t i = t->n == 4 && t->len[0] == 1 && *d == '1';
+    return t->n == i + 3 && t->len[i] == 3 && t->len[i + 1] == 3 && t->len[i + 2] == 4;
+}
+
+/* Groups of two to four digits, all with the same between them; neither an IPv4 address nor a date. */
+static bool is_grouped(const struct token *t)
+{
+    if (t->n < 3 || t->digits < 9 || t->digits > 12 || !all_between(t, t->between[1]) || t->between[1] == '/')
+        return false;
+    size_t longest = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        if (t->len[i] < 2 || t->len[i] > 4)
+            return false;
+        longest = t->len[i] > longest ? t->len[i] : longest;
+    }
+    if (t->between[1] == '.' && t->n == 4 && longest <= 3)
+        return false;
+    const char *d = t->group[0];
+    return !(t->len[0] == 4 && (memcmp(d, "19", 2) == 0 || memcmp(d, "20", 2) == 0));
+}
+
+static bool is_phone(const struct token *t)
+{
+    const char *d = t->group[0];
+    if (t->plus)
+        return t->digits >= 8 && t->digits <= 15 && *d != '0';
+    if (t->digits < 9)
+        return false;
+    if (t->len[0] > 1 && d[0] == '0' && d[1] == '0')
+        return t->digits >= 11 && t->digits <= 17 && t->len[0] > 2 && d[2] != '0';
+    if (*d == '0' && t->len[0] > 1) /* a trunk prefix */
+        return t->digits <= 12 && !(t->n == 2 && t->between[1] == '.');
+    return is_american(t) || is_grouped(t);
+}
+
+/* ---- tokens ---- */
+
+/* What may stand between two groups at s: its length and what counts of it; 0 where the token ends. */
+static size_t separator(const char *s, const char *end, char *between)
+{
+    static const char *const known[] = {") ", ")-", " (", "-(", ")", "(", " ", "-", ".", "/"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        size_t n = strlen(known[i]);
+        if ((size_t)(end - s) > n && memcmp(s, known[i], n) == 0 && is_digit(s[n])) {
+            *between = i < 6 ? '(' : *s;
+            return n;
+        }
+    }
+    return 0;
+}
+
+/* The token whose first digit is at s[i]. */
+static void take_token(const char *s, size_t n, size_t i, struct token *t)
+{
+    const char *p = s + i, *end = s + n;
+    t->from = i - (i && s[i - 1] == '(');
+    t->plus = t->from && s[t->from - 1] == '+';
+    t->from -= t->plus;
+    t->n = t->digits = 0;
+    for (;;) {
+        const char *from = p;
+        while (p < end && is_digit(*p))
+            p++;
+        if (t->n < MAX_GROUPS) {
+            t->group[t->n] = from;
+            t->len[t->n] = (size_t)(p - from);
+        }
+        t->n += t->n < MAX_GROUPS;
+        t->digits += (size_t)(p - from);
+        char between = 0;
+        size_t skip = separator(p, end, &between);
+        if (!skip)
+            break;
+        if (t->n < MAX_GROUPS)
+            t->between[t->n] = between;
+        p += skip;
+    }
+    t->to = (size_t)(p - s);
+}
+
+static bool joins(char c)
+{
+    return c == '-' || c == '.' || c == '+';
+}
+
+/* Is the token part of a word: letters at its ends, or at the other end of '-' and its like? */
+static bool glued(const char *s, size_t n, const struct token *t)
+{
+    size_t i = t->from, j = t->to;
+    while (i && joins(s[i - 1]))
+        i--;
+    if (i && (is_word(s[i - 1]) || s[i - 1] == '%'))
+        return true;
+    if (n - j > 1 && (s[j] | 32) == 'x' && is_digit(s[j + 1]))
+        return false; /* an extension */
+    while (j < n && joins(s[j]))
+        j++;
+    return j < n && (is_word(s[j]) || s[j] == ':' || s[j] == '@');
+}
+
+unsigned cdp_leak_text(const char *s, size_t n)
+{
+    size_t digits = 0, at = 0;
+    unsigned found = 0;
+    for (size_t i = 0; i < n; i++) {
+        digits += is_digit(s[i]);
+        at += s[i] == '@' || s[i] == '%';
+    }
+    if (at && has_email(s, n))
+        found |= 1u << CDP_LEAK_EMAIL;
+    for (size_t i = 0; digits >= MIN_DIGITS && i < n;) {
+        if (!is_digit(s[i])) {
+            i++;
+            continue;
+        }
+        struct token t;
+        take_token(s, n, i, &t);
+        digits -= t.digits;
+        i = t.to;
+        if (t.digits < MIN_DIGITS || glued(s, n, &t))
+            continue;
+        found |= is_phone(&t) ? 1u << CDP_LEAK_PHONE : 0;
+        found |= has_card(&t) ? 1u << CDP_LEAK_CARD : 0;
+    }
+    return found;
+}
+
+/* ---- values ---- */
+
+static void count(unsigned found, uint64_t counts[CDP_LEAK_KINDS])
+{
+    for (int kind = 0; kind < CDP_LEAK_KINDS; kind++)
+        counts[kind] += found >> kind & 1;
+}
+
+static void count_string(struct cdp_val v, struct cdp_buf *scratch, uint64_t counts[CDP_LEAK_KINDS])
+{
+    size_t n;
+    const char *s = cdp_val_str(v, scratch, &n);
+    count(cdp_leak_text(s, n), counts);
+}
+
+/* A number is looked at where it is whole and positive: decimals are measurements. */
+static void count_number(struct cdp_val v, uint64_t counts[CDP_LEAK_KINDS])
+{
+    for (uint32_t i = 0; i < v.len; i++)
+        if (!is_digit(v.p[i]))
+            return;
+    count(cdp_leak_text(v.p, v.len), counts);
+}
+
+void cdp_leak_count(struct cdp_val v, struct cdp_buf *scratch, uint64_t counts[CDP_LEAK_KINDS])
+{
+    if (v.type == CDP_STRING) {
+        count_string(v, scratch, counts);
+    } else if (v.type == CDP_NUMBER) {
+        count_number(v, counts);
+    } else if (v.type == CDP_ARRAY || v.type == CDP_OBJECT) {
+        struct cdp_iter it = cdp_val_iter(v);
+        while (cdp_iter_next(&it)) {
+            if (it.key.type == CDP_STRING)
+                count_string(it.key, scratch, counts);
+            cdp_leak_count(it.val, scratch, counts);
+        }
+    }
+}
