@@ -9,6 +9,9 @@ setup_file()
 {
     data events 3M --users 2000 --dups 5 >"$BATS_FILE_TMPDIR/events"
     data users 3M --users 2000 --dups 5 >"$BATS_FILE_TMPDIR/users"
+    # More keys than the smallest of tables holds.
+    data events 48M --users 150000 --dups 5 >"$BATS_FILE_TMPDIR/many-events"
+    data users 64M --users 150000 --dups 5 >"$BATS_FILE_TMPDIR/many-users"
 }
 
 input()
@@ -16,9 +19,14 @@ input()
     echo "$BATS_FILE_TMPDIR/$kind"
 }
 
+many()
+{
+    echo "$BATS_FILE_TMPDIR/many-$kind"
+}
+
 endless()
 {
-    "$BUILD/generate" --kind "$kind" --bytes 1T --users 1000 2>/dev/null
+    "$BUILD/generate" --kind "$kind" --bytes 1000G --users 1000 2>/dev/null
 }
 
 # blames TOOL STATUS WANTED [TEXT]: the run failed as it should: with the status, and one line that begins with the tool's
@@ -154,7 +162,7 @@ truncated()
     blames "$1" $? 1 'tail.gz: .*garbage' || return
     { head -c $((size / 2)) whole.gz && head -c 100 /dev/zero && tail -c +$((size / 2 + 101)) whole.gz; } >bad.gz
     result "$1" bad.gz out 2>said
-    blames "$1" $? 1 'bad.gz: ' || return
+    blames "$1" $? 1 'bad.gz:' || return
     # The sum at its end is looked at.
     { head -c $((size - 8)) whole.gz && printf '\1\2\3\4' && tail -c 4 whole.gz; } >sum.gz
     result "$1" sum.gz out 2>said
@@ -281,7 +289,7 @@ failing_write()
 failing_spill()
 {
     has memory || return 0
-    FAULT=write:200000 LD_PRELOAD=$BUILD/fault/preload_io "$1" "${args[@]}" -S 64K -o target "$(input)" 2>said
+    FAULT=write:200000 LD_PRELOAD=$BUILD/fault/preload_io "$1" "${args[@]}" -S 64K -o target "$(many)" 2>said
     blames "$1" $? 3 'No space left' && [ ! -e target ]
 }
 
@@ -319,7 +327,7 @@ no_folder()
     has output || return 0
     "$1" "${args[@]}" -o nowhere/target "$(input)" 2>said
     blames "$1" $? 3 nowhere || return
-    ! has memory || { "$1" "${args[@]}" -S 64K -T nowhere "$(input)" >out 2>said; blames "$1" $? 3 nowhere; }
+    ! has memory || { "$1" "${args[@]}" -S 64K -T nowhere "$(many)" >out 2>said; blames "$1" $? 3 nowhere; }
 }
 
 @test "a target or a temporary folder that is not there" {
@@ -359,9 +367,9 @@ killed()
     has output || return 0
     local pid
     ! has memory || args+=(-S 64K)
-    "$1" "${args[@]}" -o target < <(cat "$(input)"; sleep 2) &
+    "$1" "${args[@]}" -o target < <(cat "$(many)"; sleep 2) &
     pid=$!
-    sleep .1
+    sleep .2
     kill -9 $pid
     wait $pid
     [ $? = 137 ] && [ ! -e target ] && [ "$(find . -name '.*.cdp-*' | wc -l)" -le 1 ] && [ -z "$(ls -A tmp)" ]
