@@ -130,9 +130,11 @@ fuzz:
 	@$(SUBMAKE) BUILD=$(BUILD)-fuzz CC=clang OPT='-O1 -g -fsanitize=address,undefined,fuzzer-no-link' run-fuzz
 run-fuzz: $(FUZZERS:%=$(BUILD)/fuzzer/%)
 	@for f in $(FUZZERS); do \
-	    mkdir -p $(BUILD)/corpus/$$f tests/fuzz/corpus/$$f && echo "fuzz $$f" && \
-	    $(BUILD)/fuzzer/$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -timeout=10 -verbosity=0 \
-	        -artifact_prefix=$(BUILD)/crash-$$f- $(BUILD)/corpus/$$f tests/fuzz/corpus/$$f || exit 1; \
+	    mkdir -p $(BUILD)/corpus/$$f tests/fuzz/corpus/$$f && \
+	    $(BUILD)/fuzzer/$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -timeout=10 \
+	        -artifact_prefix=$(BUILD)/crash-$$f- $(BUILD)/corpus/$$f tests/fuzz/corpus/$$f >$(BUILD)/$$f.log 2>&1 || \
+	        { tail -n 60 $(BUILD)/$$f.log; exit 1; }; \
+	    echo "fuzz $$f: $$(sed -n 's/^stat::number_of_executed_units: *//p' $(BUILD)/$$f.log) runs, no fault"; \
 	done
 $(BUILD)/fuzzer/%: tests/fuzz/fuzz_%.c $(BUILD)/libcdp.a
 	@mkdir -p $(@D)
