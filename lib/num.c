@@ -524,13 +524,11 @@ static double to_double_slowly(const struct cdp_num *a)
     }
     for (int i = 0; i < FIX_FRACTION; i++)
         more |= limb[i] != 0;
-    /* Rounds v to 53 bits, or to what a subnormal has. */
+    /* Rounds v to 53 bits, or to what a subnormal has; from 12 to 116 bits go. */
     int width = 128 - __builtin_clzll((unsigned long long)(v >> 64));
     int drop = width - 53;
     if (drop + bits < -1074)
         drop = -1074 - bits;
-    if (drop > 127)
-        return 0;
     unsigned __int128 half = (unsigned __int128)1 << (drop - 1), rest = v & (half * 2 - 1);
     v >>= drop;
     if (rest > half || (rest == half && (more || (v & 1))))
