@@ -1,0 +1,274 @@
+/* sort_write: the last merge, on all threads (a part of sort).
+ *
+ * The order is cut into parts by splits, which are sampled from the slices in memory or taken from the runs' places.  Each
+ * thread merges one part after the other from its own cursors into its own buffer, takes its turn, claims its place in the
+ * output and writes it outside the turn (into a pipe: within it).  A part that turns out larger than the buffer is
+ * written piecewise in its turn.  Lines in memory are fetched into the cache a batch before they are copied. */
+#include "lib/mem.h"
+#include "lib/sort_private.h"
+
+#include <stdlib.h>
+
+#define BATCH 32   /* lines fetched ahead */
+#define SAMPLES 16 /* a part */
+#define MIN_BUFFER ((size_t)64 << 10)
+#define MAX_BUFFER ((size_t)64 << 20)
+
+/* Where the order is cut: n splits, n + 1 parts. */
+struct splits {
+    struct cdp_split *split;
+    size_t n, cap;
+};
+
+static int add_split(struct splits *list, struct cdp_split split, bool unique, struct cdp_err *err)
+{
+    struct cdp_split *grown = cdp_mem_grow(list->split, &list->cap, list->n + 1, sizeof split, err);
+    if (!grown)
+        return -1;
+    list->split = grown;
+    if (unique)
+        split.seq = 0; /* equal keys stay in one part */
+    grown[list->n++] = split;
+    return 0;
+}
+
+/* Samples the slices at regular distances and cuts after every SAMPLES samples. */
+static int split_slices(const struct cdp_sort *s, size_t parts, struct splits *list, struct cdp_err *err)
+{
+    size_t n = 0, got = 0;
+    for (size_t i = 0; i < s->slices; i++)
+        n += s->slice[i].n;
+    size_t step = n / (parts * SAMPLES) + 1;
+    struct cdp_entry *sample = cdp_mem_alloc((n / step + 1) * sizeof *sample, err);
+    if (!sample)
+        return -1;
+    size_t at = 0; /* steps run on from slice to slice */
+    for (size_t i = 0; i < s->slices; i++) {
+        for (; at < s->slice[i].n; at += step)
+            sample[got++] = s->slice[i].entry[at];
+        at -= s->slice[i].n;
+    }
+    cdp_entries_sort(sample, got, s->skip);
+    int rc = 0;
+    for (size_t i = SAMPLES; rc == 0 && i < got; i += SAMPLES) {
+        struct cdp_sorted r;
+        cdp_entry_record(sample[i], &r);
+        struct cdp_split split = {.key = r.key, .key_len = r.key_len, .seq = r.seq};
+        rc = add_split(list, split, s->opts.unique, err);
+    }
+    free(sample);
+    return rc;
+}
+
+struct place {
+    const struct cdp_run_point *point;
+    uint64_t bytes; /* of the run from this place to the next */
+};
+
+static int by_place(const void *a, const void *b)
+{
+    const struct cdp_run_point *x = ((const struct place *)a)->point, *y = ((const struct place *)b)->point;
+    return cdp_sort_cmp(x->key, x->key_len, x->seq, y->key, y->key_len, y->seq, 0);
+}
+
+/* Takes the runs' places in order and cuts whenever `part` bytes lie between. */
+static int split_runs(const struct cdp_sort *s, uint64_t part, struct splits *list, struct cdp_err *err)
+{
+    size_t n = 0, got = 0;
+    for (size_t i = 0; i < s->runs; i++)
+        n += s->run[i]->points;
+    struct place *place = cdp_mem_alloc(n * sizeof *place, err);
+    if (!place)
+        return -1;
+    for (size_t i = 0; i < s->runs; i++) {
+        const struct cdp_run *run = s->run[i];
+        for (size_t j = 0; j < run->points; j++) {
+            uint64_t end = j + 1 < run->points ? run->point[j + 1].offset : run->bytes;
+            place[got++] = (struct place){&run->point[j], end - run->point[j].offset};
+        }
+    }
+    qsort(place, n, sizeof *place, by_place);
+    int rc = 0;
+    uint64_t bytes = 0;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        if (bytes >= part) {
+            const struct cdp_run_point *p = place[i].point;
+            struct cdp_split split = {.key = p->key, .key_len = p->key_len, .seq = p->seq};
+            rc = add_split(list, split, s->opts.unique, err);
+            bytes = 0;
+        }
+        bytes += place[i].bytes;
+    }
+    free(place);
+    return rc;
+}
+
+/* ---- parts ---- */
+
+struct writing {
+    struct splits splits;
+    struct cdp_out *out;
+    size_t buffer;
+    bool claim;
+};
+
+struct part {
+    struct cdp_team *team;
+    struct writing *w;
+    size_t number;
+    bool turn; /* it is this part's turn */
+    char *buf;
+    size_t len;
+    uint64_t records;
+};
+
+static int part_wait(struct part *p, struct cdp_err *err)
+{
+    struct cdp_team *team = p->team;
+    if (p->turn)
+        return 0;
+    pthread_mutex_lock(&team->lock);
+    while (team->turn != p->number && !atomic_load(&team->failed))
+        pthread_cond_wait(&team->turned, &team->lock);
+    p->turn = !atomic_load(&team->failed);
+    if (!p->turn)
+        *err = team->err;
+    pthread_mutex_unlock(&team->lock);
+    return p->turn ? 0 : -1;
+}
+
+static void part_pass(struct part *p)
+{
+    struct cdp_team *team = p->team;
+    pthread_mutex_lock(&team->lock);
+    team->turn++;
+    pthread_cond_broadcast(&team->turned);
+    pthread_mutex_unlock(&team->lock);
+    p->turn = false;
+}
+
+static int part_end(struct part *p, struct cdp_err *err)
+{
+    off_t at = 0;
+    if (part_wait(p, err) < 0)
+        return -1;
+    int rc = p->w->claim ? cdp_out_claim(p->w->out, p->len, &at, err)
+                         : cdp_out_write(p->w->out, p->buf, p->len, err);
+    p->team->sort->stats.out += p->records; /* in turn */
+    if (rc < 0)
+        return -1;
+    part_pass(p);
+    struct iovec iov = {p->buf, p->len};
+    return p->w->claim && p->len ? cdp_out_put(p->w->out, at, &iov, 1, err) : 0;
+}
+
+static inline int part_add(struct part *p, const char *payload, size_t len, struct cdp_err *err)
+{
+    p->records++;
+    if (p->w->buffer - p->len < len) {
+        if (part_wait(p, err) < 0 || cdp_out_write(p->w->out, p->buf, p->len, err) < 0)
+            return -1;
+        p->len = 0;
+        if (p->w->buffer < len)
+            return cdp_out_write(p->w->out, payload, len, err);
+    }
+    memcpy(p->buf + p->len, payload, len);
+    p->len += len;
+    return 0;
+}
+
+static int gather(struct part *p, struct cdp_merge *m, struct cdp_err *err)
+{
+    struct cdp_entry batch[BATCH];
+    for (;;) {
+        size_t n = 0;
+        while (n < BATCH && cdp_merge_entry(m, &batch[n])) {
+            const char *line = cdp_entry_payload(batch[n]);
+            size_t len = batch[n].ref >> 48, ahead = len < 1024 ? len : 1024;
+            for (size_t i = 0; i < ahead + 63; i += 64)
+                __builtin_prefetch(line + i);
+            n++;
+        }
+        if (n == 0)
+            return 0;
+        for (size_t i = 0; i < n; i++) {
+            size_t len = batch[i].ref >> 48;
+            if (len == CDP_ENTRY_LONG)
+                len = cdp_entry_head(batch[i]).len;
+            if (part_add(p, cdp_entry_payload(batch[i]), len, err) < 0)
+                return -1;
+        }
+    }
+}
+
+static int copy_runs(struct part *p, struct cdp_merge *m, struct cdp_err *err)
+{
+    struct cdp_sorted r;
+    int rc;
+    while ((rc = cdp_merge_next(m, &r, err)) == 1)
+        if (part_add(p, r.payload, r.len, err) < 0)
+            return -1;
+    return rc;
+}
+
+static int write_part(struct part *p, struct cdp_err *err)
+{
+    const struct cdp_sort *s = p->team->sort;
+    const struct splits *splits = &p->w->splits;
+    const struct cdp_split *from = p->number ? &splits->split[p->number - 1] : NULL;
+    const struct cdp_split *to = p->number < splits->n ? &splits->split[p->number] : NULL;
+    bool unique = s->opts.unique;
+    struct cdp_merge *m = s->runs ? cdp_merge_runs(s->run, s->runs, unique, from, to, err)
+                                  : cdp_merge_slices(s->slice, s->slices, s->skip, unique, from, to, err);
+    if (!m)
+        return -1;
+    int rc = s->runs ? copy_runs(p, m, err) : gather(p, m, err);
+    cdp_merge_free(m);
+    return rc < 0 ? -1 : part_end(p, err);
+}
+
+static int write_parts(struct cdp_team *team, struct cdp_err *err)
+{
+    struct writing *w = team->job;
+    char *buf = cdp_mem_alloc(w->buffer, err);
+    int rc = buf ? 0 : -1;
+    size_t i;
+    while (rc == 0 && (i = atomic_fetch_add(&team->next, 1)) <= w->splits.n) {
+        struct part part = {.team = team, .w = w, .number = i, .buf = buf};
+        rc = write_part(&part, err);
+    }
+    free(buf);
+    return rc;
+}
+
+/* As many threads as readers of all runs, and buffers, have room for. */
+static unsigned plan_runs(const struct cdp_sort *s, size_t *buffer)
+{
+    size_t cost = cdp_run_list_cost(s->run, s->runs), memory = s->opts.memory;
+    unsigned threads = (unsigned)cdp_sort_clamp(memory / 2 / cost, 1, s->opts.threads);
+    *buffer = cdp_sort_clamp(memory / 4 / threads, MIN_BUFFER, MAX_BUFFER);
+    return threads;
+}
+
+int cdp_sort_write(struct cdp_sort *s, struct cdp_out *out, struct cdp_err *err)
+{
+    if (s->runs + s->slices == 0)
+        return 0;
+    struct writing w = {.out = out, .claim = cdp_out_seekable(out), .buffer = s->gather};
+    unsigned threads = s->opts.threads;
+    int rc = 0;
+    if (s->runs) {
+        threads = plan_runs(s, &w.buffer);
+        if (threads > 1)
+            rc = split_runs(s, w.buffer / 3 * 2, &w.splits, err);
+    } else if (threads > 1) {
+        uint64_t bytes = 0;
+        for (unsigned i = 0; i < s->opts.feeds; i++)
+            bytes += s->feed[i].used;
+        rc = split_slices(s, bytes / (w.buffer / 4 * 3) + 1, &w.splits, err);
+    }
+    if (rc == 0)
+        rc = cdp_team_run(s, threads, write_parts, &w, err);
+    free(w.splits.split);
+    return rc;
+}
