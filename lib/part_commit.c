@@ -1,0 +1,380 @@
+/* part_commit: the file side of part (see part.h): the staging directory, the dataset's lock, and moving partitions into place.
+ *
+ * DIR/.cdp-part.lock is flocked while a run works on the dataset.  DIR/.cdp-part.new holds its files.  The journal,
+ * DIR/.cdp-part.journal, has a line "INODE PATH" for each partition to be exchanged; it appears whole, after all files are on
+ * disk, and is what decides: with it a rerun goes on exchanging (a partition whose directory has that inode already is done),
+ * without it the staging directory is thrown away. */
+#include "lib/atomic.h"
+#include "lib/emit.h"
+#include "lib/mem.h"
+#include "lib/out.h"
+#include "lib/part_impl.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define STAGING ".cdp-part.new"
+#define JOURNAL ".cdp-part.journal"
+#define LOCK ".cdp-part.lock"
+
+static char *join(const char *dir, const char *name, struct cdp_err *err)
+{
+    size_t a = strlen(dir), b = strlen(name);
+    char *path = cdp_mem_alloc(a + b + 2, err);
+    if (path) {
+        memcpy(path, dir, a);
+        path[a] = '/';
+        memcpy(path + a + 1, name, b + 1);
+    }
+    return path;
+}
+
+/* mkdir -p for the directories above path's last component, or for all of it. */
+static int make_dirs(char *path, bool all, struct cdp_err *err)
+{
+    for (char *slash = path + 1;; slash++) {
+        if (*slash != '/' && *slash != '\0')
+            continue;
+        bool end = *slash == '\0';
+        if (end && !all)
+            return 0;
+        *slash = '\0';
+        int rc = mkdir(path, 0777);
+        bool failed = rc < 0 && errno != EEXIST;
+        if (failed)
+            cdp_err_errno(err, "%s: cannot make the directory", path);
+        if (!end)
+            *slash = '/';
+        if (failed)
+            return -1;
+        if (end)
+            return 0;
+    }
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st, (void)type, (void)ftw;
+    return remove(path);
+}
+
+static int remove_tree(const char *path, struct cdp_err *err)
+{
+    if (nftw(path, remove_one, 32, FTW_DEPTH | FTW_PHYS) < 0 && errno != ENOENT)
+        return cdp_err_errno(err, "%s: cannot remove", path);
+    return 0;
+}
+
+static int sync_dir(const char *path, struct cdp_err *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return cdp_err_errno(err, "%s: cannot open", path);
+    int rc = fsync(fd);
+    if (rc < 0)
+        cdp_err_errno(err, "%s: cannot sync", path);
+    close(fd);
+    return rc;
+}
+
+/* ---- into place ---- */
+
+/* Exchanges the staged directory with the partition's, or moves it there where the dataset has none. */
+static int exchange(const char *staged, char *target, struct cdp_err *err)
+{
+    if (make_dirs(target, false, err) < 0)
+        return -1;
+    if (renameat2(AT_FDCWD, staged, AT_FDCWD, target, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno == EEXIST && renameat2(AT_FDCWD, staged, AT_FDCWD, target, RENAME_EXCHANGE) == 0)
+        return 0;
+    return cdp_err_errno(err, "%s: cannot move into place", target);
+}
+
+static int exchange_once(struct cdp_part *p, unsigned long long inode, const char *path, struct cdp_err *err)
+{
+    char *staged = join(p->staging, path, err), *target = staged ? join(p->opts.dir, path, err) : NULL;
+    int rc = target ? 0 : -1;
+    struct stat st;
+    bool done = rc == 0 && stat(target, &st) == 0 && st.st_ino == inode;
+    if (rc == 0 && !done)
+        rc = exchange(staged, target, err);
+    if (rc == 0) {
+        char *slash = strrchr(target, '/');
+        *slash = '\0';
+        rc = sync_dir(target, err);
+    }
+    free(staged);
+    free(target);
+    return rc;
+}
+
+/* Does what the journal says, however much of it is done, and clears up. */
+static int roll_forward(struct cdp_part *p, char *journal, struct cdp_err *err)
+{
+    char *text;
+    size_t n;
+    if (cdp_read_file(journal, &text, &n, err) < 0)
+        return -1;
+    int rc = 0;
+    char *save, *line = strtok_r(text, "\n", &save);
+    for (; rc == 0 && line; line = strtok_r(NULL, "\n", &save)) {
+        char *path;
+        unsigned long long inode = strtoull(line, &path, 10);
+        if (*path != ' ')
+            rc = cdp_err_set(err, CDP_EXIT_IO, "%s: damaged", journal);
+        else
+            rc = exchange_once(p, inode, path + 1, err);
+    }
+    free(text);
+    if (rc == 0 && unlink(journal) < 0)
+        rc = cdp_err_errno(err, "%s: cannot remove", journal);
+    return rc < 0 ? -1 : remove_tree(p->staging, err);
+}
+
+static int recover(struct cdp_part *p, struct cdp_err *err)
+{
+    char *journal = join(p->opts.dir, JOURNAL, err);
+    if (!journal)
+        return -1;
+    int rc = access(journal, F_OK) == 0 ? roll_forward(p, journal, err) : remove_tree(p->staging, err);
+    free(journal);
+    return rc < 0 ? -1 : cdp_atomic_sweep(p->opts.dir, err);
+}
+
+int cdp_part_stage(struct cdp_part *p, struct cdp_err *err)
+{
+    char *dir = cdp_mem_strndup(p->opts.dir, strlen(p->opts.dir), err);
+    char *lock = dir ? join(p->opts.dir, LOCK, err) : NULL;
+    int rc = lock ? make_dirs(dir, true, err) : -1;
+    if (rc == 0) {
+        p->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (p->lock_fd < 0)
+            rc = cdp_err_errno(err, "%s: cannot open", lock);
+        else if (flock(p->lock_fd, LOCK_EX | LOCK_NB) < 0)
+            rc = cdp_err_set(err, CDP_EXIT_IO, "%s: another run is at work on this dataset", p->opts.dir);
+    }
+    free(lock);
+    free(dir);
+    if (rc < 0 || !(p->staging = join(p->opts.dir, STAGING, err)) || recover(p, err) < 0)
+        return -1;
+    if (mkdir(p->staging, 0777) < 0)
+        return cdp_err_errno(err, "%s: cannot make the directory", p->staging);
+    p->staged = true;
+    return 0;
+}
+
+void cdp_part_unstage(struct cdp_part *p)
+{
+    struct cdp_err ignored;
+    if (p->staged && !p->committed)
+        remove_tree(p->staging, &ignored);
+    if (p->lock_fd >= 0)
+        close(p->lock_fd);
+    free(p->staging);
+}
+
+/* ---- a partition that may be there already ---- */
+
+/* The number in "part-00012.ndjson.gz", or -1. */
+static long file_number(const char *name)
+{
+    unsigned n;
+    int end = 0;
+    return sscanf(name, "part-%u.ndjson.gz%n", &n, &end) == 1 && end > 0 && name[end] == '\0' ? (long)n : -1;
+}
+
+int cdp_part_first_number(struct cdp_part *p, const char *path, unsigned *number, struct cdp_err *err)
+{
+    *number = 0;
+    if (p->opts.mode == CDP_PART_REPLACE)
+        return 0;
+    char *dir = join(p->opts.dir, path, err);
+    if (!dir)
+        return -1;
+    DIR *d = opendir(dir);
+    int rc = 0;
+    if (!d) {
+        if (errno != ENOENT)
+            rc = cdp_err_errno(err, "%s: cannot open", dir);
+    } else if (p->opts.mode == CDP_PART_NEW) {
+        rc =
+            cdp_err_set(err, CDP_EXIT_DATA, "%s: the partition is there already: --append or --replace", dir);
+    } else {
+        for (struct dirent *e; (e = readdir(d));) {
+            long n = file_number(e->d_name);
+            if (n >= (long)*number)
+                *number = (unsigned)n + 1;
+        }
+    }
+    if (d)
+        closedir(d);
+    free(dir);
+    return rc;
+}
+
+/* --append: the partition's old files into the new directory, as links. */
+static int link_old(struct cdp_part *p, const struct part_partition *q, struct cdp_err *err)
+{
+    char *from = join(p->opts.dir, q->path, err), *to = from ? join(p->staging, q->path, err) : NULL;
+    int rc = to ? 0 : -1;
+    DIR *d = rc == 0 ? opendir(from) : NULL;
+    if (rc == 0 && !d && errno != ENOENT)
+        rc = cdp_err_errno(err, "%s: cannot open", from);
+    for (struct dirent *e; rc == 0 && d && (e = readdir(d));) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        char *old = join(from, e->d_name, err), *new = old ? join(to, e->d_name, err) : NULL;
+        if (!new)
+            rc = -1;
+        else if (link(old, new) < 0)
+            rc = cdp_err_errno(err, "%s: cannot link", new);
+        free(old);
+        free(new);
+    }
+    if (d)
+        closedir(d);
+    free(from);
+    free(to);
+    return rc;
+}
+
+/* ---- writing ---- */
+
+int cdp_part_append_file(struct cdp_part *p, struct part_file *f, const struct cdp_buf *data, bool last,
+                         struct cdp_err *err)
+{
+    char *path = join(p->staging, f->path, err);
+    if (!path)
+        return -1;
+    int rc = f->file_bytes == 0 ? make_dirs(path, false, err) : 0;
+    int fd = rc < 0 ? -1 : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    if (rc == 0 && fd < 0)
+        rc = cdp_err_errno(err, "%s: cannot open for writing", path);
+    if (rc == 0)
+        rc = cdp_write_all(fd, data->data, data->len, path, err);
+    if (rc == 0 && last && fsync(fd) < 0)
+        rc = cdp_err_errno(err, "%s: cannot sync", path);
+    if (fd >= 0 && close(fd) < 0 && rc == 0)
+        rc = cdp_err_errno(err, "%s: cannot close", path);
+    free(path);
+    return rc;
+}
+
+static int by_path(const void *a, const void *b)
+{
+    const struct part_partition *x = a, *y = b;
+    return strcmp(x->path, y->path);
+}
+
+static int file_by_path(const void *a, const void *b)
+{
+    struct part_file *const *x = a, *const *y = b;
+    return strcmp((*x)->path, (*y)->path);
+}
+
+static int write_text(const char *path, const struct cdp_buf *text, struct cdp_err *err)
+{
+    if (cdp_buf_check(text, err) < 0)
+        return -1;
+    struct cdp_out *o = cdp_out_open(path, false, err);
+    if (!o)
+        return -1;
+    if (cdp_out_write(o, text->data, text->len, err) < 0) {
+        cdp_out_abort(o);
+        return -1;
+    }
+    return cdp_out_close(o, err);
+}
+
+static int write_journal(struct cdp_part *p, const char *journal, struct cdp_err *err)
+{
+    struct cdp_buf text = {0};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < p->partitions; i++) {
+        const struct part_partition *q = &p->partition[i];
+        char *dir = join(p->staging, q->path, err);
+        struct stat st;
+        rc = dir ? 0 : -1;
+        if (rc == 0 && p->opts.mode == CDP_PART_APPEND)
+            rc = link_old(p, q, err);
+        if (rc == 0)
+            rc = sync_dir(dir, err);
+        if (rc == 0 && stat(dir, &st) < 0)
+            rc = cdp_err_errno(err, "%s: cannot stat", dir);
+        if (rc == 0)
+            cdp_buf_addf(&text, "%llu %s\n", (unsigned long long)st.st_ino, q->path);
+        free(dir);
+    }
+    if (rc == 0)
+        rc = write_text(journal, &text, err);
+    cdp_buf_free(&text);
+    return rc;
+}
+
+static void add_time(struct cdp_buf *b, const char *name, const struct part_file *f, struct cdp_time t)
+{
+    char text[CDP_TIME_MAX];
+    cdp_buf_addf(b, ",\"%s\":", name);
+    if (f->timed)
+        cdp_emit_string(b, text, cdp_time_format(t, text));
+    else
+        cdp_buf_adds(b, "null");
+}
+
+static int write_manifest(struct cdp_part *p, struct cdp_err *err)
+{
+    struct cdp_buf b = {0};
+    if (p->files)
+        qsort(p->file, p->files, sizeof(struct part_file *), file_by_path);
+    for (size_t i = 0; i < p->files; i++) {
+        const struct part_file *f = p->file[i];
+        cdp_buf_adds(&b, "{\"path\":");
+        cdp_emit_cstr(&b, f->path);
+        cdp_buf_addf(&b, ",\"records\":%llu,\"bytes\":%llu,\"file_bytes\":%llu",
+                     (unsigned long long)f->records, (unsigned long long)f->bytes,
+                     (unsigned long long)f->file_bytes);
+        add_time(&b, "min", f, f->min);
+        add_time(&b, "max", f, f->max);
+        cdp_buf_addf(&b, ",\"xxh3\":\"%016llx\"}\n", (unsigned long long)f->digest);
+    }
+    int rc = write_text(p->opts.manifest, &b, err);
+    cdp_buf_free(&b);
+    return rc;
+}
+
+static int write_touched(struct cdp_part *p, struct cdp_err *err)
+{
+    struct cdp_buf b = {0};
+    for (size_t i = 0; i < p->partitions; i++) {
+        cdp_buf_adds(&b, p->partition[i].path);
+        cdp_buf_addc(&b, '\n');
+    }
+    int rc = write_text(p->opts.touched, &b, err);
+    cdp_buf_free(&b);
+    return rc;
+}
+
+int cdp_part_commit(struct cdp_part *p, struct cdp_err *err)
+{
+    if (p->partitions)
+        qsort(p->partition, p->partitions, sizeof *p->partition, by_path);
+    char *journal = join(p->opts.dir, JOURNAL, err);
+    int rc = journal ? write_journal(p, journal, err) : -1;
+    if (rc == 0) {
+        p->committed = true; /* from here on a rerun would finish it */
+        rc = roll_forward(p, journal, err);
+    }
+    free(journal);
+    if (rc == 0 && p->opts.manifest)
+        rc = write_manifest(p, err);
+    return rc == 0 && p->opts.touched ? write_touched(p, err) : rc;
+}

@@ -1,0 +1,233 @@
+load common
+
+run_tool() { run --separate-stderr "$@"; }
+
+@test "the first record of a key is kept, as it came, in input order" {
+    printf '%s\n' '{"id":2,"v":1.10}' '{"id":1, "v":"\u0041"}' '{"v":3,"id":2}' '{"id":1}' '{"id":3}' >in
+    run_tool cdp-dedup -k id in
+    [ "$status" -eq 0 ]
+    [ -z "$stderr" ]
+    [ "$output" = '{"id":2,"v":1.10}
+{"id":1, "v":"\u0041"}
+{"id":3}' ]
+}
+
+@test "keys are values: 1, 1.0 and 1e0 are one, 1 and \"1\" are two, escapes do not matter" {
+    printf '%s\n' '{"id":1}' '{"id":1.0}' '{"id":1e0}' '{"id":"1"}' '{"\u0069d":"\u0031"}' '{"id":9007199254740993}' \
+        '{"id":9007199254740992}' >in
+    run_tool cdp-dedup -k .id in
+    [ "$status" -eq 0 ]
+    [ "$output" = '{"id":1}
+{"id":"1"}
+{"id":9007199254740993}
+{"id":9007199254740992}' ]
+}
+
+@test "a key inside a nested object or a string is not the key" {
+    printf '%s\n' '{"a":{"id":1},"id":2}' '{"a":"\"id\":1","id":3}' '{"id":1}' '{"id":2,"id":1}' >in
+    run_tool cdp-dedup -k id in
+    [ "$status" -eq 0 ]
+    [ "$output" = '{"a":{"id":1},"id":2}
+{"a":"\"id\":1","id":3}
+{"id":1}' ]
+}
+
+@test "several keys, and instants" {
+    printf '%s\n' '{"a":1,"t":"2026-02-05T00:00:00Z"}' '{"a":1,"t":"2026-02-05T01:00:00+01:00"}' '{"a":2,"t":"2026-02-05T00:00:00Z"}' >in
+    run_tool cdp-dedup -k a,t:time in
+    [ "$status" -eq 0 ]
+    [ "${#lines[@]}" -eq 2 ]
+    run_tool cdp-dedup -k a,t in
+    [ "${#lines[@]}" -eq 3 ]
+}
+
+@test "without -k the whole record is the key, by value" {
+    printf '%s\n' '{"a":1,"b":[1,2]}' '{"b":[1,2.0],"a":1e0}' '{"a":1,"b":[2,1]}' >in
+    run_tool cdp-dedup in
+    [ "$status" -eq 0 ]
+    [ "$output" = '{"a":1,"b":[1,2]}
+{"a":1,"b":[2,1]}' ]
+}
+
+@test "--keep last keeps the last of a key, where it stands" {
+    printf '%s\n' '{"id":1,"v":1}' '{"id":2,"v":2}' '{"id":1,"v":3}' '{"id":3,"v":4}' >in
+    run_tool cdp-dedup -k id --keep last in
+    [ "$status" -eq 0 ]
+    [ "$output" = '{"id":2,"v":2}
+{"id":1,"v":3}
+{"id":3,"v":4}' ]
+}
+
+@test "--keep-min and --keep-max choose by other keys, equals by their bytes" {
+    printf '%s\n' '{"id":1,"t":5,"x":"b"}' '{"id":1,"t":3,"x":"c"}' '{"id":1,"t":3.0,"x":"a"}' '{"id":2,"t":9}' >in
+    run_tool cdp-dedup -k id --keep-min t in
+    [ "$status" -eq 0 ]
+    [ "$output" = '{"id":1,"t":3,"x":"c"}
+{"id":2,"t":9}' ]
+    run_tool cdp-dedup -k id --keep-max t in
+    [ "$output" = '{"id":1,"t":5,"x":"b"}
+{"id":2,"t":9}' ]
+    tac in >rev
+    run_tool cdp-dedup -k id --keep-min t rev
+    [ "$(sort <<<"$output")" = '{"id":1,"t":3,"x":"c"}
+{"id":2,"t":9}' ]
+}
+
+@test "ways to choose exclude each other" {
+    run_tool cdp-dedup --keep last --keep-min t /dev/null
+    [ "$status" -eq 2 ]
+    [ "$stderr" = "cdp-dedup: --keep, --keep-min and --keep-max exclude each other" ]
+}
+
+@test "--dups holds what was dropped, and in = out + dropped" {
+    printf '%s\n' '{"id":1,"v":1}' '{"id":2}' '{"id":1,"v":2}' '{"id":1,"v":3}' >in
+    run_tool cdp-dedup -k id --dups dups --stats stats in
+    [ "$status" -eq 0 ]
+    [ "$(cat dups)" = '{"id":1,"v":2}
+{"id":1,"v":3}' ]
+    balanced stats
+    [ "$(stat_of stats dropped)" -eq 2 ]
+    run_tool cdp-dedup -k id --keep last --dups dups --stats stats in
+    [ "$(cat dups)" = '{"id":1,"v":1}
+{"id":1,"v":2}' ]
+    balanced stats
+}
+
+@test "--against drops what a dataset holds, and --where is not for it" {
+    printf '%s\n' '{"id":1,"old":true}' | gzip >old.gz
+    printf '%s\n' '{"id":2,"old":true}' >old2
+    printf '%s\n' '{"id":1}' '{"id":2}' '{"id":3}' '{"id":3}' '{"id":4,"old":true}' >in
+    run_tool cdp-dedup -k id --against old.gz --against old2 --where '.old|not' --stats stats in
+    [ "$status" -eq 0 ]
+    [ "$output" = '{"id":3}' ]
+    balanced stats
+    [ "$(stat_of stats in)" -eq 5 ]
+}
+
+@test "--seen carries the keys from run to run" {
+    printf '%s\n' '{"id":1}' '{"id":2}' >a
+    printf '%s\n' '{"id":2}' '{"id":3}' >b
+    run_tool cdp-dedup -k id --seen seen a
+    [ "$status" -eq 0 ]
+    [ "${#lines[@]}" -eq 2 ]
+    cp seen first
+    run_tool cdp-dedup -k id --seen seen b
+    [ "$output" = '{"id":3}' ]
+    cat a b | cdp-dedup -k id --seen all >/dev/null
+    same seen all
+    # the same keys give the same bytes, also by another way of choosing
+    cp first again
+    cdp-dedup -k id --keep last --seen again b >/dev/null
+    same seen again
+    run_tool cdp-dedup -k other --seen seen b
+    [ "$status" -eq 1 ]
+    [ "$stderr" = "cdp-dedup: seen: made with another key" ]
+}
+
+@test "a damaged --seen file is refused and left alone" {
+    printf '%s\n' '{"id":1}' '{"id":2}' >a
+    cdp-dedup -k id --seen seen a >/dev/null
+    printf x | dd of=seen bs=1 seek=20 conv=notrunc status=none
+    cp seen before
+    run_tool cdp-dedup -k id --seen seen a
+    [ "$status" -eq 1 ]
+    [ "$stderr" = "cdp-dedup: seen: not a file of --seen, or a damaged one" ]
+    same seen before
+}
+
+@test "--missing: reject, pass or drop" {
+    printf '%s\n' '{"id":1}' '{"x":1}' '{"id":null}' '{"x":1}' '{"id":1}' >in
+    run_tool cdp-dedup -k id in
+    [ "$status" -eq 1 ]
+    [ "$output" = '{"id":1}' ]
+    [[ "$stderr" == "cdp-dedup: in:2: "*id* ]]
+    run_tool cdp-dedup -k id --missing pass in
+    [ "$status" -eq 0 ]
+    [ "$output" = '{"id":1}
+{"x":1}
+{"id":null}
+{"x":1}' ]
+    run_tool cdp-dedup -k id --missing drop --stats stats in
+    [ "$output" = '{"id":1}' ]
+    balanced stats
+    run_tool cdp-dedup -k id --rejects rej --stats stats in
+    [ "$status" -eq 0 ]
+    [ "$stderr" = "cdp-dedup: 3 of 5 records rejected, see rej" ]
+    [ "$(jq -c '[.source,.line,.raw]' rej | head -1)" = '["in",2,"{\"x\":1}"]' ]
+    balanced stats
+    run_tool cdp-dedup -q -k id --rejects rej --max-rejects 2 in
+    [ "$status" -eq 1 ]
+}
+
+@test "malformed lines: the position, or the reject file" {
+    printf '%s\n' '{"id":1}' '{"id" 2}' '' '{"id":3}' >in
+    run_tool cdp-dedup -k id in
+    [ "$status" -eq 1 ]
+    [ "$output" = '{"id":1}' ]
+    [ "$stderr" = "cdp-dedup: in:2:7: expected ':' after a key" ]
+    printf '{"id":"\xff"}\n' >>in
+    run_tool cdp-dedup -k id --rejects rej --stats stats in
+    [ "$status" -eq 0 ]
+    [ "$output" = '{"id":1}
+{"id":3}' ]
+    [ "$(sed -n 1p rej)" = '{"error":"expected '"':'"' after a key","rule":"json","source":"in","line":2,"byte":7,"raw":"{\"id\" 2}"}' ]
+    [ "$(sed -n 2p rej | jq -r .raw_base64 | base64 -d | od -An -tx1)" = "$(printf '{"id":"\xff"}' | od -An -tx1)" ]
+    [ "$(stat_of stats blank)" -eq 1 ]
+    balanced stats
+}
+
+@test "a spilled run gives the same bytes, dups included" {
+    awk 'BEGIN { for (i = 0; i < 300000; i++) printf "{\"id\":%d,\"n\":%d}\n", (i * 7919) % 140001, i }' >in
+    cdp-dedup -k id --dups dups in >want
+    for how in "--threads 1" "--threads 3"; do
+        # shellcheck disable=SC2086
+        run_tool cdp-dedup -k id -S 1M -T "$TMPDIR" $how --dups dups2 --stats stats -o got in
+        [ "$status" -eq 0 ]
+        same want got
+        same dups dups2
+        balanced stats
+    done
+    cdp-dedup -k id --seen seen in >/dev/null
+    cdp-dedup -k id -S 1M --seen seen2 in >/dev/null
+    same seen seen2
+    [ "$(awk '!s[$0]++' <(sed 's/,.*//' in) | wc -l)" -eq "$(wc -l <want)" ]
+    no_temps
+}
+
+@test "the 65,537th key, block boundaries, a line of 3 MB and no last newline" {
+    awk 'BEGIN { for (i = 0; i < 65537; i++) printf "{\"id\":\"k%d\"}\n", i; printf "{\"id\":\"big\",\"p\":\"";
+        for (i = 0; i < 300000; i++) printf "0123456789"; printf "\"}\n{\"id\":\"end\"}" }' >in
+    cat in in | cdp-dedup -k id --rejects rej -q >out   # the two meet in one bad line
+    [ "$(wc -l <out)" -eq 65538 ]
+    [ "$(wc -l <rej)" -eq 1 ]
+    cdp-dedup -k id in in >out
+    same out <(cat in; echo)
+    run_tool cdp-dedup -k id --max-record 1M in
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == "cdp-dedup: in: the record at byte "*" is longer than 1048576 bytes" ]]
+}
+
+@test "empty input is no error" {
+    run_tool cdp-dedup -k id /dev/null
+    [ "$status" -eq 0 ]
+    [ -z "$output$stderr" ]
+}
+
+@test "a live pipe: a record leaves as soon as the input pauses" {
+    mkfifo pipe
+    cdp-dedup -k id <pipe >out &
+    exec 5>pipe
+    echo '{"id":1}' >&5
+    for _ in $(seq 100); do [ -s out ] && break; sleep 0.05; done
+    [ "$(cat out)" = '{"id":1}' ]
+    exec 5>&-
+    wait $!
+}
+
+@test "real data: online-retail has 5,268 exact duplicates" {
+    need_shared online-retail.ndjson.gz
+    run_tool cdp-dedup --stats stats -o out "$SHARED/online-retail.ndjson.gz"
+    [ "$status" -eq 0 ]
+    [ "$(stat_of stats in)" -eq 541909 ]
+    [ "$(stat_of stats dropped)" -eq 5268 ]
+}
