@@ -1,8 +1,9 @@
 /* arc: one operand as the plain streams inside it.
  *
  * What it is, is seen from its first bytes, never from its name: gzip (lib/gz), zstd, xz, bzip2, lz4, tar (packed
- * or not), zip, and members of archives that are packed themselves; anything else is plain.  The only file that
- * includes <archive.h>. */
+ * or not), zip, and members of archives that are packed themselves; anything else is plain.  A line of
+ * text is known for plain from its first bytes, so a pipe that is live is not kept waiting.  libarchive is used by
+ * lib/arc_la.c alone. */
 #ifndef CDP_ARC_H
 #define CDP_ARC_H
 

@@ -16,6 +16,7 @@
 #include <archive_entry.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <locale.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,10 +66,12 @@ static union {
 } fn;
 static const char *const names[] = {FUNCTIONS(NAME)};
 static const char *load_failure;
+static locale_t utf8; /* names are UTF-8 whatever the user's locale; (locale_t)0 where the system has none */
 static pthread_once_t load_once = PTHREAD_ONCE_INIT;
 
 static void load(void)
 {
+    utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     void *lib = dlopen("libarchive.so.13", RTLD_NOW | RTLD_LOCAL);
     if (!lib)
         lib = dlopen("libarchive.so", RTLD_NOW | RTLD_LOCAL);
@@ -104,8 +107,9 @@ struct cdp_la {
     char *block;           /* BLOCK bytes of input */
     struct cdp_err failed; /* the source's error, where failing is set */
     bool failing;
-    bool eof;  /* the source has ended */
-    bool done; /* nothing more comes out */
+    bool eof;     /* the source has ended */
+    bool done;    /* nothing more comes out */
+    bool stepped; /* to a first member */
     /* Of the bytes fed so far: */
     uint64_t fed;
     uint64_t zeros;     /* at their end */
@@ -175,7 +179,8 @@ static la_int64_t on_seek(struct archive *archive, void *client, la_int64_t offs
     return to < 0 ? ARCHIVE_FATAL : to - la->base;
 }
 
-/* Says what went wrong.  libarchive asks for input behind the end only where some is missing. */
+/* Says what went wrong.  libarchive asks for input behind the end only where some is missing; and a zip file that began
+ * as one but has no directory has lost its end. */
 static int fail(struct cdp_la *la, struct cdp_err *err)
 {
     if (la->failing) {
@@ -184,7 +189,9 @@ static int fail(struct cdp_la *la, struct cdp_err *err)
     }
     if (fn.archive_errno(la->archive) == ENOMEM)
         return cdp_err_nomem(err, BLOCK);
-    return cdp_err_set(err, CDP_EXIT_DATA, "%s %s", la->eof ? "truncated" : "corrupt", kinds[la->kind].what);
+    bool no_directory = la->kind == CDP_LA_ZIP && la->seek_fd >= 0 && !la->stepped;
+    return cdp_err_set(err, CDP_EXIT_DATA, "%s %s", la->eof || no_directory ? "truncated" : "corrupt",
+                       kinds[la->kind].what);
 }
 
 static int support(struct cdp_la *la)
@@ -298,7 +305,7 @@ static int check_end(struct cdp_la *la, struct cdp_err *err)
     return whole ? 0 : fail(la, err);
 }
 
-int cdp_la_next(struct cdp_la *la, const char **member, struct cdp_err *err)
+static int step(struct cdp_la *la, const char **member, struct cdp_err *err)
 {
     for (;;) {
         struct archive_entry *e;
@@ -310,20 +317,28 @@ int cdp_la_next(struct cdp_la *la, const char **member, struct cdp_err *err)
             return check_end(la, err);
         if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
             return fail(la, err);
+        la->stepped = true;
         /* A hard link's bytes were those of an earlier member. */
         if (fn.archive_entry_filetype(e) != AE_IFREG || fn.archive_entry_hardlink(e) ||
             fn.archive_entry_hardlink_utf8(e))
             continue;
-        /* Which of the two is there depends on the locale; the bytes are the same. */
-        *member = fn.archive_entry_pathname_utf8(e);
+        *member = fn.archive_entry_pathname(e);
         if (!*member)
-            *member = fn.archive_entry_pathname(e);
+            *member = fn.archive_entry_pathname_utf8(e);
         if (!*member)
             *member = "?";
         if (fn.archive_entry_is_encrypted(e))
             return cdp_err_set(err, CDP_EXIT_DATA, "encrypted %s", kinds[la->kind].what);
         return 1;
     }
+}
+
+int cdp_la_next(struct cdp_la *la, const char **member, struct cdp_err *err)
+{
+    locale_t old = uselocale(utf8);
+    int rc = step(la, member, err);
+    uselocale(old);
+    return rc;
 }
 
 /* The next run of unpacked bytes into data: 1, 0 at the end, -1. */
