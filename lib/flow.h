@@ -122,6 +122,11 @@ struct cdp_reader *cdp_reader_open(const char *name, const struct cdp_plan *plan
                                    struct cdp_err *err);
 /* 1 and *r (valid until the next call), 0 at the end, -1 and *err with "file:line:byte: …". */
 int cdp_reader_next(struct cdp_reader *rd, struct cdp_rec *r, uint64_t *line_no, struct cdp_err *err);
+/* A reader under the flow's options: its plan, --max-record, --where, --rejects and the counts (but `out`) apply as in
+ * cdp_flow_run, and the output is flushed before a read that would wait. */
+struct cdp_reader *cdp_flow_reader(struct cdp_flow *f, const char *name, struct cdp_err *err);
+/* The source of the record read last, for messages. */
+const char *cdp_reader_source(struct cdp_reader *rd);
 void cdp_reader_close(struct cdp_reader *rd);
 
 #endif

@@ -126,7 +126,8 @@ static int next_of_runs(struct cdp_merge *m, struct cdp_sorted *r, struct cdp_er
 /* Remembers the record's key; 1 where it is the one before. */
 static int repeated(struct cdp_merge *m, const struct cdp_sorted *r, struct cdp_err *err)
 {
-    if (m->any && r->key_len == m->last_key.len && memcmp(r->key, m->last_key.data, r->key_len) == 0)
+    if (m->any && r->key_len == m->last_key.len &&
+        (r->key_len == 0 || memcmp(r->key, m->last_key.data, r->key_len) == 0))
         return 1;
     m->any = true;
     cdp_buf_clear(&m->last_key);
