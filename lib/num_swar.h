@@ -53,7 +53,7 @@ static inline bool cdp_swar_digits(const char *p, size_t n, uint64_t word[2], in
         int w = second != 0;
         uint64_t at = w ? second : first;
         unsigned shift = (unsigned)__builtin_ctzll(at) & 56u;
-        if ((first && second) || (at & (at - 1)) || (word[w] >> shift & 0xFF) != '.')
+        if ((at & (at - 1)) || (word[w] >> shift & 0xFF) != '.') /* an exponent, behind a '.' perhaps */
             return false;
         /* What stands before the point moves up over it. */
         *exp = (int32_t)(shift / 8) - (w ? 7 : 15);

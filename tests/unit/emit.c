@@ -31,6 +31,7 @@ static void strings(void)
     string("\xed\xa0\xbd", 3, "\"\\ud83d\"", "a lone high surrogate");
     string("x\xed\xbf\xbfy", 5, "\"x\\udfffy\"", "a lone low surrogate");
     string("\xed\xa0\x80\xed\xa0\x80", 6, "\"\\ud800\\ud800\"", "two of them");
+    string("\xed\xa0\x80", 2, "\"\xed\xa0\"", "a sequence cut short is left alone");
 }
 
 /* Every byte below 0x80 at every place of strings around the vectors' sizes comes back through the decoder. */

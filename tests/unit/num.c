@@ -238,6 +238,7 @@ static void notation(void)
        "an exponent of 2^62 is refused");
     is(text(num("1e4611686018427387903")), "1E+4611686018427387903", "one less is not");
     is(text(num("-0.1e-4611686018427387902")), "-1E-4611686018427387903", "nor its like below");
+    ok(cdp_num_parse(&a, "0.1e-4611686018427387903", 24, &err) < 0, "but not one less than that");
     cdp_num_int(&a, INT64_MIN);
     is(text(a), "-9223372036854775808", "INT64_MIN");
     a = num("5");
@@ -315,6 +316,9 @@ static void rounding(void)
     is(floored("1e-99999999999"), "0", "floor of next to nothing");
     is(floored("-1e-99999999999"), "-1", "and of a little less than nothing");
     is(floored("-99999999999999999999.5"), "-100000000000000000000", "a carry through limbs");
+    struct cdp_num two = {.coef = -20, .exp = -1};
+    cdp_num_floor(&two, &two, &err);
+    is(text(two), "-2", "floor of an integer with a zero to spare");
     is(rounded("2.345", 2), "2.34", "a tie to even");
     is(rounded("2.355", 2), "2.36", "to even, up");
     is(rounded("2.3450000000000000000000000001", 2), "2.35", "just above a tie");
@@ -371,30 +375,19 @@ static void conversions(void)
         cdp_num_free(&a);
     }
     for (int i = 0; i < 20000; i++) {
-        /* Exactly between two doubles, written out in full; and a little more. */
-        char s[1200];
+        /* Exactly between two doubles, and a little more than that. */
+        char s[1200], half[400];
         double d = ldexp((double)((1ull << 52) + (uint64_t)draw(1u << 30) * (1u << 22) + draw(1u << 22)),
-                         -(int)draw(160));
+                         (int)draw(320) - 160);
         snprintf(s, sizeof s, "%.200f", d);
-        double step = nextafter(d, INFINITY) - d;
-        struct cdp_num a, b;
-        char half[400];
-        snprintf(half, sizeof half, "%.300f", step / 2);
-        a = num(s);
-        b = num(half);
-        if (cdp_num_add(&a, &a, &b, &err) < 0)
-            bad++;
-        struct cdp_buf t = {0};
-        cdp_num_format(&a, &t);
-        if (draw(2) && !memchr(t.data, 'E', t.len) && memchr(t.data, '.', t.len))
-            cdp_buf_adds(&t, "000000000000000000000000000000000000000000000000000001");
-        cdp_buf_addc(&t, '\0');
-        cdp_num_free(&a);
-        a = num(t.data);
-        bad += cdp_num_to_double(&a) != strtod(t.data, NULL);
-        cdp_num_free(&a);
+        snprintf(half, sizeof half, "%.300f", (nextafter(d, INFINITY) - d) / 2);
+        struct cdp_num a = num(s), b = num(half),
+                       little = num(((const char *[]){"0", "1e-200", "1e-1150", "1e-1500"})[draw(4)]);
+        bad += cdp_num_add(&a, &a, &b, &err) < 0 || cdp_num_add(&a, &a, &little, &err) < 0;
+        double got = cdp_num_to_double(&a);
+        bad += got != strtod(text(a), NULL);
         cdp_num_free(&b);
-        cdp_buf_free(&t);
+        cdp_num_free(&little);
     }
     ok(bad == 0, "doubles are the nearest ones");
     struct cdp_num big = num("-1e400"), tiny = num("1e-400"), least = num("5e-324");
@@ -492,6 +485,23 @@ static void comparison(void)
     for (size_t i = 0; i < sizeof equal / sizeof *equal; i++)
         ok(cdp_num_cmp_text(equal[i][0], strlen(equal[i][0]), equal[i][1], strlen(equal[i][1])) == 0,
            "%s is %s", equal[i][0], equal[i][1]);
+}
+
+/* 0.<15,000 zeros>1e15000 is 0.1, with an exponent that its zeros outweigh. */
+static void long_texts(void)
+{
+    struct cdp_buf b = {0};
+    cdp_buf_adds(&b, "0.");
+    for (int i = 0; i < 15000; i++)
+        cdp_buf_addc(&b, '0');
+    cdp_buf_adds(&b, "1e15000");
+    ok(cdp_num_cmp_text(b.data, b.len, "0.1", 3) == 0 && cdp_num_cmp_text(b.data, b.len, "0.2", 3) < 0 &&
+           cdp_num_cmp_text("0.02", 4, b.data, b.len) < 0,
+       "a number of 15,009 bytes is compared");
+    struct cdp_num a = CDP_NUM_ZERO;
+    ok(cdp_num_parse(&a, b.data, b.len, &err) == 0, "parsed");
+    is(text(a), "0.1", "and formatted");
+    cdp_buf_free(&b);
 }
 
 /* --- random numbers */
@@ -736,6 +746,7 @@ int main(void)
     conversions();
     small();
     comparison();
+    long_texts();
     differential(6000, 12, 30);
     differential(3000, 40, 60);
     differential(300, 120, 300);
