@@ -13,6 +13,7 @@
 #include "lib/progress.h"
 #include "lib/utf8.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -524,11 +525,22 @@ static unsigned processors(void)
     return 1;
 }
 
+/* A standard stream that is closed would be taken by the next file that is opened.  Its place is held by one that cannot be
+ * used as the stream would be, so that using it fails (EBADF): what coreutils' stdopen does. */
+static void hold_standard_streams(void)
+{
+    static const int mode[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", mode[fd]) < 0)
+            return; /* no /dev: nothing to hold it with */
+}
+
 int cdp_flow_begin(struct cdp_flow *f, const struct cdp_tool *tool, int argc, char **argv, void *options,
                    struct cdp_err *err)
 {
     *f = (struct cdp_flow){.tool = tool, .common = options};
     cdp_err_program(tool->name);
+    hold_standard_streams();
     cdp_atomic_signals();
     cdp_hash_seed();
     int rc = cdp_opt_parse(tool, argc, argv, options, err);
