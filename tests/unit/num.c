@@ -382,7 +382,7 @@ static void conversions(void)
         snprintf(s, sizeof s, "%.200f", d);
         snprintf(half, sizeof half, "%.300f", (nextafter(d, INFINITY) - d) / 2);
         struct cdp_num a = num(s), b = num(half),
-                       little = num(((const char *[]){"0", "1e-200", "1e-1150", "1e-1500"})[draw(4)]);
+                       little = num(((const char *[]){"0", "1e-200", "1e-1187", "1e-1500"})[draw(4)]);
         bad += cdp_num_add(&a, &a, &b, &err) < 0 || cdp_num_add(&a, &a, &little, &err) < 0;
         double got = cdp_num_to_double(&a);
         bad += got != strtod(text(a), NULL);
