@@ -63,7 +63,7 @@ static void load(void)
     lib.loaded = all;
     if (!all) {
         const char *why = dlerror();
-        strncpy(lib.why, why ? why : "unknown reason", sizeof lib.why - 1);
+        snprintf(lib.why, sizeof lib.why, "%s", why ? why : "unknown reason");
     }
 }
 
@@ -102,7 +102,7 @@ static void complain(void *to, jv message)
 {
     struct complaint *c = to;
     if (c && !c->text[0] && lib.jv_get_kind(message) == JV_KIND_STRING)
-        strncpy(c->text, lib.jv_string_value(message), sizeof c->text - 1);
+        snprintf(c->text, sizeof c->text, "%s", lib.jv_string_value(message));
     lib.jv_free(message);
 }
 

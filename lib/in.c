@@ -7,7 +7,6 @@
 #include "lib/arc.h"
 #include "lib/buf.h"
 #include "lib/mem.h"
-#include "lib/scan.h"
 
 #include <pthread.h>
 #include <stdlib.h>

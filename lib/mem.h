@@ -7,6 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Bytes that must be readable (with any content) behind text that is given to the scanner (lib/scan): whoever reads
+ * text allocates them. */
+#define CDP_PAD 64
+
 /* malloc, calloc and realloc that fill *err.  NULL on failure; a failed resize leaves the old block as it
  * was.  Freed with free(3).  A size of 0 gives a block that can be freed. */
 void *cdp_mem_alloc(size_t size, struct cdp_err *err);

@@ -6,13 +6,11 @@
 #ifndef CDP_SCAN_H
 #define CDP_SCAN_H
 
+#include "lib/mem.h"
 #include "lib/path.h"
 #include "lib/val.h"
 
 #define CDP_MAX_DEPTH 512
-
-/* Bytes that must be readable (with any content) after the end of text given to the scanner. */
-#define CDP_PAD 64
 
 /* What to extract: a trie of paths, each with a slot.  Built by one thread before scanning, then read-only
  * and shared. */
