@@ -121,7 +121,7 @@ tsan:
 	@$(SUBMAKE) BUILD=$(BUILD)-tsan OPT=$(TSAN) all units run-suite
 run-suite: all units
 	@BUILD=$(abspath $(BUILD)) prove -j$(JOBS) --exec tests/run \
-	    $(filter-out tests/laws.bats tests/fault/%,$(BATS)) $(UNITS) $(wildcard $(BUILD)/fuzz/*)
+	    $(filter-out tests/laws.bats tests/make.bats tests/fault/%,$(BATS)) $(UNITS) $(wildcard $(BUILD)/fuzz/*)
 
 # New inputs are found from the corpus, which is not written to: what is worth keeping is copied by hand.
 FUZZ_SECONDS ?= 30
