@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct cdp_in {
     const char *const *names;
@@ -22,6 +23,8 @@ struct cdp_in {
     struct cdp_in_opts opts;
     struct cdp_buf carry; /* the begun line */
     uint64_t seq, bytes, offset;
+    int fd;              /* of a plain regular file, else -1 */
+    uint64_t file_base;  /* where its reading began */
     uint64_t done, size; /* progress: operands closed, all operands */
     bool failed;         /* `fault` comes after the block just handed out */
     struct cdp_err fault;
@@ -107,7 +110,10 @@ static int next_source(struct cdp_in *in, struct cdp_err *err)
         if (!in->arc) {
             if (in->next == in->n)
                 return 0;
-            in->arc = cdp_arc_open(in->names[in->next++], err);
+            const char *operand = in->names[in->next++];
+            off_t at = strcmp(operand, "-") == 0 ? lseek(STDIN_FILENO, 0, SEEK_CUR) : 0;
+            in->file_base = at < 0 ? 0 : (uint64_t)at;
+            in->arc = cdp_arc_open(operand, err);
             if (!in->arc)
                 return -1;
         }
@@ -118,6 +124,10 @@ static int next_source(struct cdp_in *in, struct cdp_err *err)
         if (rc == 1) {
             in->in_source = in->fresh = true;
             in->offset = 0;
+            struct stat st;
+            in->fd = cdp_arc_fd(in->arc);
+            if (in->fd >= 0 && (fstat(in->fd, &st) < 0 || !S_ISREG(st.st_mode)))
+                in->fd = -1;
             return add_source(in, name, err) < 0 ? -1 : 1;
         }
         unsigned long long done, size;
@@ -195,6 +205,8 @@ static int hand_out(struct cdp_in *in, struct cdp_block *b, size_t whole, struct
         b->offset = 3;
     }
     in->fresh = false;
+    b->fd = in->fd;
+    b->file_at = in->file_base + b->offset;
     memset(b->data + b->len, 0, CDP_PAD);
     in->bytes += b->len;
     return 1;

@@ -25,12 +25,14 @@ struct cdp_in_opts {
 };
 
 struct cdp_block {
-    char *data;         /* owned by the block; reused from one cdp_in_next to the next */
-    size_t len, cap;    /* whole lines */
-    uint64_t seq;       /* 0, 1, … over all operands */
-    uint32_t source;    /* index for cdp_in_source_name */
-    uint64_t offset;    /* byte offset of data in its source (unpacked) */
-    bool first;         /* the source's first block */
+    char *data;      /* owned by the block; reused from one cdp_in_next to the next */
+    size_t len, cap; /* whole lines */
+    uint64_t seq;    /* 0, 1, … over all operands */
+    uint32_t source; /* index for cdp_in_source_name */
+    uint64_t offset; /* byte offset of data in its source (unpacked) */
+    bool first;      /* the source's first block */
+    int fd;          /* a plain regular file that holds data at byte file_at, to read again; -1 */
+    uint64_t file_at;
     bool added_newline; /* the last line's '\n' is not in the source */
 };
 
