@@ -106,6 +106,11 @@ void cdp_latest_free(struct cdp_latest *l)
     free(l);
 }
 
+void cdp_latest_next_input(struct cdp_latest *l)
+{
+    l->have_source = false;
+}
+
 /* ---- lines ---- */
 
 static int read_again(int fd, char *to, size_t n, uint64_t at, struct cdp_err *err)
@@ -356,11 +361,12 @@ int cdp_latest_add(struct cdp_latest *l, const struct cdp_latest_item *item, con
     if (make_room(l, need(item, file >= 0), err) < 0) /* first, because it moves entries */
         return -1;
     s = find(l, item->hash.hi, item->key, item->key_len);
-    if (s->at) {
+    bool here = s->at != 0; /* not spilled: what is spilled is counted when it comes back */
+    if (here) {
         entry_at(l, s->at)->dead = true;
         l->dead += entry_at(l, s->at)->room;
     }
-    return append(l, item, block, file, err) < 0 ? -1 : 1;
+    return append(l, item, block, file, err) < 0 ? -1 : here;
 }
 
 /* ---- writing ---- */

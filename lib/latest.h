@@ -9,6 +9,7 @@
 #define CDP_LATEST_H
 
 #include "lib/flow.h"
+#include "lib/hash.h"
 #include "lib/time.h"
 
 struct cdp_latest;
@@ -30,6 +31,9 @@ struct cdp_latest_item {
     struct cdp_time time;    /* for the horizon of deletes */
     struct cdp_hash128 hash; /* cdp_hash of the key */
 };
+
+/* To be called before the blocks of another cdp_flow_run: their sources are numbered anew. */
+void cdp_latest_next_input(struct cdp_latest *l);
 
 /* Brings the key's slot into the cache: to be called a few keys ahead. */
 void cdp_latest_prefetch(const struct cdp_latest *l, struct cdp_hash128 hash);
