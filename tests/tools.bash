@@ -42,7 +42,7 @@ typical()
     cdp-cat) kind=events args=() arrival=lines takes='output stream lines' ;;
     cdp-dedup) kind=events args=(-k event_id) arrival=all takes='threads memory output rejects stream lines' ;;
     cdp-order) kind=events args=(-k "event_timestamp:time,event_id,.") arrival=nothing takes='threads memory output rejects order lines' ;;
-    cdp-scrub) kind=users args=(--keep payload._id=id --keep odd --sha256 payload.email=email_hashed --domain payload.email=email_domain)
+    cdp-scrub) kind=users args=(--keep payload._id=id --keep odd --hash payload.email=email_hashed --domain payload.email=email_domain)
         arrival=lines takes='threads output rejects stream' ;;
     cdp-agg) kind=events args=(--by .user_id --by 'date=day(.event_timestamp)' 'total_events=count()' 'total_amount=sum(.metadata.amount)'
         'first_event=min(.event_timestamp)' 'sessions=count_distinct(.session_id)') arrival=nothing takes='threads memory output rejects order' ;;
