@@ -49,6 +49,7 @@ struct cdp_batch_private {
     size_t iovs, iov_cap;
     struct cdp_counts counts; /* of this block */
     bool bad;                 /* the block ends at a bad record: the last reject */
+    bool late_rejects;        /* some came from apply */
     struct cdp_err err;
 };
 
@@ -69,6 +70,7 @@ struct cdp_flow_private {
     pthread_cond_t turned;
     _Atomic uint64_t turn; /* the block whose turn it is */
     uint64_t next;         /* number of the next block to be read; under `input` */
+    uint64_t read_line; /* number of the line it begins with, where ops->block wants to know; under `input` */
     atomic_bool stop;
     struct cdp_err err; /* why; under `turns` */
     uint32_t source;    /* of the last applied block, and the number of its next line */
@@ -218,14 +220,17 @@ static int scan_block(struct cdp_batch *b, struct cdp_err *err)
     struct cdp_batch_private *own = b->priv;
     struct cdp_flow_private *run = own->run;
     const struct cdp_plan *plan = run->flow->plan;
-    b->lines = b->records = 0;
+    b->records = 0;
     own->rejects = own->iovs = 0;
-    own->bad = false;
+    own->bad = own->late_rejects = false;
     own->counts = (struct cdp_counts){0};
     cdp_buf_clear(&own->messages);
     cdp_expr_scratch_reset(own->scratch);
     if (run->ops->begin && run->ops->begin(run->tool, b, err) < 0)
         return -1;
+    if (run->ops->block)
+        return run->ops->block(run->tool, b, err);
+    b->lines = 0;
     const char *p = b->block.data, *end = p + b->block.len;
     struct cdp_scan_fault fault;
     struct cdp_rec r = {.fields = own->fields, .scratch = own->scratch};
@@ -280,10 +285,18 @@ static int write_reject(struct cdp_flow_private *run, const char *source, uint64
     return cdp_out_write(run->rejects, o->data, o->len, err);
 }
 
+static int by_line(const void *a, const void *b)
+{
+    const struct reject *x = a, *y = b;
+    return x->line < y->line ? -1 : x->line > y->line;
+}
+
 static int write_rejects(struct cdp_batch *b, struct cdp_err *err)
 {
     struct cdp_batch_private *own = b->priv;
     const char *source = cdp_batch_source(b);
+    if (own->late_rejects) /* in the order of the input, whoever found them */
+        qsort(own->reject, own->rejects, sizeof *own->reject, by_line);
     for (size_t i = 0; i < own->rejects; i++) {
         const struct reject *r = &own->reject[i];
         const char *message = own->messages.data + r->message;
@@ -347,6 +360,15 @@ static void show_progress(struct cdp_flow_private *run)
     cdp_progress_show(&run->progress, run->flow->counts.bytes_in, done, size);
 }
 
+static void number_lines(struct cdp_flow_private *run, struct cdp_batch *b)
+{
+    if (b->block.first)
+        run->read_line = 1;
+    b->first_line = run->read_line;
+    b->lines = cdp_buf_count(b->block.data, b->block.len, '\n');
+    run->read_line += b->lines;
+}
+
 /* Takes the next block: 1, 0 at the end of all, -1 where reading failed (*seq is its turn, too). */
 static int take_block(struct cdp_flow_private *run, struct cdp_batch *b, uint64_t *seq)
 {
@@ -359,6 +381,8 @@ static int take_block(struct cdp_flow_private *run, struct cdp_batch *b, uint64_
         *seq = run->next;
         if (rc != 0)
             run->next++;
+        if (rc == 1 && run->ops->block)
+            number_lines(run, b);
     }
     pthread_mutex_unlock(&run->input);
     return rc;
@@ -445,7 +469,13 @@ int cdp_flow_run(struct cdp_flow *f, const struct cdp_flow_ops *ops, void *tool,
 {
     struct cdp_flow_private *run = f->priv;
     struct cdp_batch batch[MAX_THREADS] = {{0}};
-    struct cdp_in_opts in_opts = {.max_record = f->common->max_record, .idle = on_idle, .idle_arg = run};
+    struct cdp_in_opts in_opts = {.open = ops->open,
+                                  .want = ops->want,
+                                  .source_arg = tool,
+                                  .pieces = ops->block != NULL,
+                                  .max_record = f->common->max_record,
+                                  .idle = on_idle,
+                                  .idle_arg = run};
     run->ops = ops;
     run->tool = tool;
     run->next = 0;
@@ -483,6 +513,17 @@ int cdp_batch_emit(struct cdp_batch *b, const char *p, size_t n, uint64_t record
     own->iov = iov;
     iov[own->iovs++] = (struct iovec){(void *)(uintptr_t)p, n};
     return 0;
+}
+
+int cdp_batch_reject(struct cdp_batch *b, uint32_t index, const char *rule, const char *error,
+                     const char *raw, size_t n, struct cdp_err *err)
+{
+    struct cdp_batch_private *own = b->priv;
+    if (!own->run->rejects)
+        return cdp_err_set(err, CDP_EXIT_DATA, "%s:%llu: %s", cdp_batch_source(b),
+                           (unsigned long long)cdp_batch_line(b, index), error);
+    own->late_rejects = true;
+    return add_reject(b, own->line_of[index], 0, rule, error, raw, n, err);
 }
 
 int cdp_flow_reject(struct cdp_flow *f, const char *source, uint64_t line_no, size_t byte, const char *rule,

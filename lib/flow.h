@@ -51,6 +51,13 @@ struct cdp_flow_ops {
     void (*worker_close)(void *tool, void *worker);
     /* A block begins: empty the worker's arrays.  In parallel. */
     int (*begin)(void *tool, struct cdp_batch *b, struct cdp_err *err);
+    /* In place of the scan, record and --where: all lines of the block as they are, blank and bad ones, too; first_line is
+     * known and lines counted.  In parallel with other blocks. */
+    int (*block)(void *tool, struct cdp_batch *b, struct cdp_err *err);
+    /* With block: how operands are opened and which of their streams are read; over-long lines come in pieces.  See
+     * lib/in.h; the argument is the tool. */
+    struct cdp_arc *(*open)(void *tool, size_t i, struct cdp_err *err);
+    bool (*want)(void *tool, size_t i, const char *name, bool plain);
     /* One good record, in order within the block; in parallel with other blocks.  Returns a cdp_verdict or -1. */
     int (*record)(void *tool, struct cdp_batch *b, const struct cdp_rec *r, struct cdp_err *err);
     /* The block's turn: blocks come here in input order, one at a time.  May emit. */
@@ -101,7 +108,12 @@ int cdp_flow_end(struct cdp_flow *f, int rc, struct cdp_err *err);
  * record or from apply, not from both in one tool.  records is how many records these bytes are, for the counts. */
 int cdp_batch_emit(struct cdp_batch *b, const char *p, size_t n, uint64_t records, struct cdp_err *err);
 
-/* Rejects a record from apply (record just returns CDP_REC_REJECT). line_no counts from 1 in its source. */
+/* Rejects a record from apply (record just returns CDP_REC_REJECT); raw must stay valid until the batch is done. */
+int cdp_batch_reject(struct cdp_batch *b, uint32_t index, const char *rule, const char *error,
+                     const char *raw, size_t n, struct cdp_err *err);
+
+/* Rejects a record that a reader gave.  line_no counts from 1 in its source; byte, too, 0 where no one byte is at
+ * fault. */
 int cdp_flow_reject(struct cdp_flow *f, const char *source, uint64_t line_no, size_t byte, const char *rule,
                     const char *error, const char *raw, size_t n, struct cdp_err *err);
 
