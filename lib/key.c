@@ -349,6 +349,8 @@ static int gather(struct layout *l, size_t at, struct cdp_err *err)
     }
     if (cdp_buf_check(&l->text, err) < 0)
         return -1;
+    if (l->members == base)
+        return 0;
     struct member *m = l->member + base;
     size_t n = l->members - base, kept = 0;
     for (size_t i = 0; i < n; i++) {
