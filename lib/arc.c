@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,9 @@ struct cdp_arc {
     bool waits;   /* a pipe, socket or terminal */
     bool nowait;  /* give up instead of waiting, and say so in starved */
     bool starved;
-    off_t base; /* where the descriptor stood at first */
+    off_t base;               /* where the descriptor stood at first */
+    unsigned long long limit; /* bytes to read at most */
+    bool window_plain;
     struct level *top;
     unsigned levels;
     unsigned long long done, size;
@@ -59,6 +62,7 @@ struct cdp_arc *cdp_arc_open(const char *path, struct cdp_err *err)
     if (!a)
         return NULL;
     a->fd = -1;
+    a->limit = ULLONG_MAX;
     const char *name = std ? "-" : path;
     if (!(a->name = cdp_mem_strndup(name, strlen(name), err)))
         goto fail;
@@ -85,6 +89,23 @@ struct cdp_arc *cdp_arc_open(const char *path, struct cdp_err *err)
 fail:
     cdp_arc_close(a);
     return NULL;
+}
+
+int cdp_arc_window(struct cdp_arc *a, unsigned long long from, unsigned long long to, struct cdp_err *err)
+{
+    if (!a->regular)
+        return cdp_err_set(err, CDP_EXIT_USAGE, "%s: is no regular file, of which a part could be read",
+                           a->name);
+    if (from > LLONG_MAX || lseek(a->fd, (off_t)from, SEEK_SET) < 0)
+        return cdp_err_errno(err, "%s: cannot seek", a->name);
+    unsigned long long end = a->size + (unsigned long long)a->base;
+    a->base = (off_t)from;
+    a->limit = to > from ? to - from : 0;
+    a->size = end > from ? end - from : 0;
+    if (a->size > a->limit)
+        a->size = a->limit;
+    a->window_plain = from > 0;
+    return 0;
 }
 
 static void pop(struct cdp_arc *a)
@@ -126,6 +147,8 @@ static ssize_t read_fd(struct cdp_arc *a, void *buf, size_t n, struct cdp_err *e
         a->starved = true;
         return -1;
     }
+    if (n > a->limit - a->done)
+        n = (size_t)(a->limit - a->done);
     for (;;) {
         ssize_t got = read(a->fd, buf, n);
         if (got >= 0) {
@@ -325,7 +348,7 @@ static bool is_archive(const struct level *l)
 static int unwrap(struct cdp_arc *a, struct cdp_err *err)
 {
     for (;;) {
-        enum kind kind = detect(a->top, err);
+        enum kind kind = a->window_plain ? PLAIN : detect(a->top, err);
         if (kind == UNDECIDED)
             return -1;
         unlook(a->top);

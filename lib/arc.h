@@ -18,6 +18,10 @@ struct cdp_arc;
 struct cdp_arc *cdp_arc_open(const char *path, struct cdp_err *err);
 void cdp_arc_close(struct cdp_arc *a);
 
+/* Before the first cdp_arc_next, on a regular file (else exit 2): only the bytes [from, to) of it, which are plain where
+ * from is not 0.  A file that is shorter by now ends where it ends. */
+int cdp_arc_window(struct cdp_arc *a, unsigned long long from, unsigned long long to, struct cdp_err *err);
+
 /* The next stream: 1, 0 when there is none, -1 and *err.  A plain or compressed file has one; an archive one for each
  * regular member in the archive's order.  *name lives until the next call: "path" or "path/member". */
 int cdp_arc_next(struct cdp_arc *a, const char **name, struct cdp_err *err);

@@ -4,6 +4,7 @@
 #include "lib/mem.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -46,4 +47,19 @@ void cdp_buf_free(struct cdp_buf *b)
 {
     free(b->data);
     *b = (struct cdp_buf){0};
+}
+
+/* In runs whose count fits a byte, which is what a compiler turns into vector code. */
+size_t cdp_buf_count(const char *p, size_t n, char c)
+{
+    size_t count = 0, i = 0;
+    for (; i + 128 <= n; i += 128) {
+        uint8_t few = 0;
+        for (size_t j = 0; j < 128; j++)
+            few = (uint8_t)(few + (p[i + j] == c));
+        count += few;
+    }
+    for (; i < n; i++)
+        count += p[i] == c;
+    return count;
 }

@@ -52,6 +52,9 @@ void cdp_buf_addf(struct cdp_buf *b, const char *fmt, ...) __attribute__((format
 /* 0, or -1 and *err where an append has failed since the buffer was made. */
 int cdp_buf_check(const struct cdp_buf *b, struct cdp_err *err);
 
+/* How many bytes of [p, p+n) are c. */
+size_t cdp_buf_count(const char *p, size_t n, char c);
+
 /* Empties it and keeps the memory. */
 static inline void cdp_buf_clear(struct cdp_buf *b)
 {

@@ -20,6 +20,7 @@ struct cdp_in {
     struct cdp_arc *arc; /* the one that is open */
     bool in_source;      /* a stream of it is being read */
     bool fresh;          /* nothing of the stream has been handed out */
+    bool inside;         /* a piece of the line was handed out, and its end was not */
     struct cdp_in_opts opts;
     struct cdp_buf carry; /* the begun line */
     uint64_t seq, bytes, offset;
@@ -110,19 +111,27 @@ static int next_source(struct cdp_in *in, struct cdp_err *err)
         if (!in->arc) {
             if (in->next == in->n)
                 return 0;
-            const char *operand = in->names[in->next++];
+            size_t i = in->next++;
+            const char *operand = in->names[i];
             off_t at = strcmp(operand, "-") == 0 ? lseek(STDIN_FILENO, 0, SEEK_CUR) : 0;
             in->file_base = at < 0 ? 0 : (uint64_t)at;
-            in->arc = cdp_arc_open(operand, err);
+            in->arc = in->opts.open ? in->opts.open(in->opts.source_arg, i, err) : cdp_arc_open(operand, err);
             if (!in->arc)
                 return -1;
         }
+        /* What a pipe's bytes are is known only when they come. */
+        if (cdp_arc_would_block(in->arc) && in->opts.idle && in->opts.idle(in->opts.idle_arg, err) < 0)
+            return -1;
         const char *name;
         int rc = cdp_arc_next(in->arc, &name, err);
         if (rc < 0)
             return -1;
+        if (rc == 1 && in->opts.want &&
+            !in->opts.want(in->opts.source_arg, in->next - 1, name, cdp_arc_fd(in->arc) >= 0))
+            continue;
         if (rc == 1) {
             in->in_source = in->fresh = true;
+            in->inside = false;
             in->offset = 0;
             struct stat st;
             in->fd = cdp_arc_fd(in->arc);
@@ -155,6 +164,13 @@ static int fill(struct cdp_in *in, struct cdp_block *b, size_t *whole, struct cd
 {
     *whole = 0;
     while (*whole == 0 || b->len < in->opts.block) {
+        if (b->len - *whole > in->opts.max_record && in->opts.pieces) {
+            if (*whole == 0) {
+                *whole = b->len;
+                b->inside_end = true;
+            }
+            return 0;
+        }
         if (b->len - *whole > in->opts.max_record)
             return cdp_err_set(err, CDP_EXIT_DATA, "%s: the record at byte %llu is longer than %zu bytes",
                                cdp_in_source_name(in, (uint32_t)in->sources - 1),
@@ -196,6 +212,8 @@ static int hand_out(struct cdp_in *in, struct cdp_block *b, size_t whole, struct
     if (cdp_buf_check(&in->carry, err) < 0)
         return -1;
     b->len = whole;
+    b->inside_start = in->inside;
+    in->inside = b->inside_end;
     b->first = in->fresh;
     b->offset = in->offset;
     b->source = (uint32_t)in->sources - 1;
@@ -225,7 +243,7 @@ int cdp_in_next(struct cdp_in *in, struct cdp_block *b, struct cdp_err *err)
                 return rc;
         }
         b->len = 0;
-        b->added_newline = false;
+        b->added_newline = b->inside_end = false;
         if (reserve(b, in->opts.block + in->carry.len, err) < 0)
             return -1;
         if (in->carry.len)

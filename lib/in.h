@@ -15,6 +15,7 @@
 #define CDP_MAX_RECORD ((size_t)64 << 20)
 
 struct cdp_in;
+struct cdp_arc;
 
 struct cdp_in_opts {
     size_t block;      /* aimed-at bytes of a block; 0: CDP_BLOCK_SIZE */
@@ -22,6 +23,12 @@ struct cdp_in_opts {
     /* Called before a read that would wait (all lines so far have been handed out): flush what is buffered. */
     int (*idle)(void *arg, struct cdp_err *err);
     void *idle_arg;
+    /* How to open operand i; NULL: cdp_arc_open of its name. */
+    struct cdp_arc *(*open)(void *arg, size_t i, struct cdp_err *err);
+    /* Whether to read a stream of operand i; plain: its bytes are those of the file.  NULL: all are read. */
+    bool (*want)(void *arg, size_t i, const char *name, bool plain);
+    void *source_arg;
+    bool pieces; /* a line longer than max_record is no error but comes as several blocks, see inside */
 };
 
 struct cdp_block {
@@ -34,6 +41,8 @@ struct cdp_block {
     int fd;          /* a plain regular file that holds data at byte file_at, to read again; -1 */
     uint64_t file_at;
     bool added_newline; /* the last line's '\n' is not in the source */
+    bool inside_start;  /* (pieces) it begins inside a line, of which the block before holds a piece */
+    bool inside_end;    /* (pieces) it ends inside a line and is nothing else */
 };
 
 /* names: file operands ("-" is standard input); none is standard input.  The strings must outlive the reader. */
