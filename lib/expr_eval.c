@@ -241,25 +241,32 @@ static int eval_bucket(struct cdp_expr_run *r, const node *n, struct cdp_val *ou
     return cdp_expr_value(r, CDP_STRING, text, len + 2, out);
 }
 
-/* The scanner's answer for a path into the record; null where there is no such place. */
+/* Whether has() may be asked of a value: 1; of null it is false: 0. */
+static int may_have(struct cdp_expr_run *r, const node *n, struct cdp_val v)
+{
+    if (cdp_val_none(v))
+        return 0;
+    if (v.type == (n->step->key ? CDP_OBJECT : CDP_ARRAY))
+        return 1;
+    return cdp_expr_fail(r, n->step->key ? "cannot have a string key" : "cannot have a number key", v.type,
+                         CDP_EXPR_NO_TYPE);
+}
+
+/* has() of a path into the record: the scanner knows. */
 static int has_at(struct cdp_expr_run *r, const node *n)
 {
-    struct cdp_val in = r->fields[n->slot];
-    if (in.type != (n->step->key ? CDP_OBJECT : CDP_ARRAY))
-        return cdp_expr_fail(r, n->step->key ? "cannot have a string key" : "cannot have a number key",
-                             in.type, CDP_EXPR_NO_TYPE);
-    return r->fields[n->slot2].type != CDP_MISSING;
+    int rc = may_have(r, n, r->fields[n->slot]);
+    return rc == 1 ? r->fields[n->slot2].type != CDP_MISSING : rc;
 }
 
 static int has(struct cdp_expr_run *r, const node *n)
 {
     struct cdp_val v, member;
     int rc = eval(r, n->a, &v);
-    if (rc != CDP_EXPR_OK)
+    if (rc == CDP_EXPR_OK)
+        rc = may_have(r, n, v);
+    if (rc != 1)
         return rc;
-    if (v.type != (n->step->key ? CDP_OBJECT : CDP_ARRAY))
-        return cdp_expr_fail(r, n->step->key ? "cannot have a string key" : "cannot have a number key",
-                             v.type, CDP_EXPR_NO_TYPE);
     rc = take_step(r, v, n->step, &member);
     return rc == CDP_EXPR_OK ? member.type != CDP_MISSING : rc;
 }

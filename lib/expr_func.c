@@ -98,15 +98,13 @@ static int num_failed(struct cdp_expr_run *r)
 
 struct member {
     struct cdp_val key, val;
-    const char *name;
+    const char *name; /* the key, decoded */
     size_t len;
 };
 
 struct members {
     struct member *m;
-    size_t n;
-    uint32_t *table; /* open addressing: an index into m, plus 1 */
-    size_t mask;
+    size_t n, cap;
 };
 
 static size_t count_items(struct cdp_val v)
@@ -118,52 +116,73 @@ static size_t count_items(struct cdp_val v)
     return n;
 }
 
-/* Sets a member: a new key goes to the end, a known one keeps its place. */
-static int set_member(struct cdp_expr_run *r, struct members *all, struct cdp_val key, struct cdp_val val)
+static int add_member(struct cdp_expr_run *r, struct members *all, struct cdp_val key, struct cdp_val val)
 {
-    size_t len;
-    const char *name = cdp_val_str(key, &r->s->b1, &len);
-    if (cdp_buf_check(&r->s->b1, r->err) < 0)
-        return CDP_EXPR_FATAL;
-    size_t at = (size_t)cdp_hash(name, len).lo & all->mask;
-    for (; all->table[at]; at = (at + 1) & all->mask) {
-        struct member *m = &all->m[all->table[at] - 1];
-        if (m->len == len && memcmp(m->name, name, len) == 0) {
-            m->val = val;
-            return CDP_EXPR_OK;
-        }
-    }
-    if (key.escaped) {
-        char *copy = cdp_expr_alloc(&r->s->arena, len, r->err);
-        if (!copy)
+    if (all->n == all->cap) {
+        size_t cap = all->cap ? all->cap * 2 : 16;
+        struct member *grown = cdp_expr_alloc(&r->s->arena, cap * sizeof *grown, r->err);
+        if (!grown)
             return CDP_EXPR_FATAL;
-        memcpy(copy, name, len);
-        name = copy;
+        if (all->n)
+            memcpy(grown, all->m, all->n * sizeof *grown);
+        all->m = grown;
+        all->cap = cap;
     }
-    all->m[all->n++] = (struct member){.key = key, .val = val, .name = name, .len = len};
-    all->table[at] = (uint32_t)all->n;
+    struct member *m = &all->m[all->n++];
+    *m = (struct member){.key = key, .val = val};
+    m->name = cdp_val_str(key, &r->s->b1, &m->len);
+    if (!key.escaped)
+        return CDP_EXPR_OK;
+    char *copy = cdp_expr_alloc(&r->s->arena, m->len, r->err);
+    if (cdp_buf_check(&r->s->b1, r->err) < 0 || !copy)
+        return CDP_EXPR_FATAL;
+    memcpy(copy, m->name, m->len);
+    m->name = copy;
     return CDP_EXPR_OK;
 }
 
-/* The members of a, then those of b, each key once: jq's merge of objects. */
+/* Leaves each key once, at its first place and with its last value. */
+static int unique_members(struct cdp_expr_run *r, struct members *all)
+{
+    size_t slots = 4, n = 0;
+    while (slots < all->n * 2)
+        slots *= 2;
+    uint32_t *table =
+        cdp_expr_alloc(&r->s->arena, slots * sizeof *table, r->err); /* an index into m, plus 1 */
+    if (!table)
+        return CDP_EXPR_FATAL;
+    memset(table, 0, slots * sizeof *table);
+    for (size_t i = 0; i < all->n; i++) {
+        const struct member *m = &all->m[i];
+        size_t at = (size_t)cdp_hash(m->name, m->len).lo & (slots - 1);
+        struct member *same = NULL;
+        for (; table[at] && !same; at = (at + 1) & (slots - 1)) {
+            struct member *old = &all->m[table[at] - 1];
+            if (old->len == m->len && memcmp(old->name, m->name, m->len) == 0)
+                same = old;
+        }
+        if (same) {
+            same->val = m->val;
+        } else {
+            all->m[n++] = *m;
+            table[at] = (uint32_t)n;
+        }
+    }
+    all->n = n;
+    return CDP_EXPR_OK;
+}
+
+/* The members of a and then those of b, each key once: jq's merge of objects. */
 static int merge_members(struct cdp_expr_run *r, struct cdp_val a, struct cdp_val b, struct members *all)
 {
-    size_t n = count_items(a) + count_items(b), slots = 4;
-    while (slots < n * 2)
-        slots *= 2;
-    *all = (struct members){.mask = slots - 1};
-    all->m = cdp_expr_alloc(&r->s->arena, n * sizeof *all->m, r->err);
-    all->table = all->m ? cdp_expr_alloc(&r->s->arena, slots * sizeof *all->table, r->err) : NULL;
-    if (!all->table)
-        return CDP_EXPR_FATAL;
-    memset(all->table, 0, slots * sizeof *all->table);
+    *all = (struct members){0};
     for (int i = 0; i < 2; i++) {
         struct cdp_iter it = cdp_val_iter(i ? b : a);
         while (cdp_iter_next(&it))
-            if (set_member(r, all, it.key, it.val) != CDP_EXPR_OK)
+            if (add_member(r, all, it.key, it.val) != CDP_EXPR_OK)
                 return CDP_EXPR_FATAL;
     }
-    return CDP_EXPR_OK;
+    return unique_members(r, all);
 }
 
 /* --- text of values */

@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_OUTPUTS (1 << 20) /* of one program on one value; only the first counts */
+
 /* --- the library */
 
 #define FUNCTIONS(F)                                                                                         \
@@ -385,6 +387,19 @@ static int failed(struct cdp_expr_run *r, jq_state *jq, jv v)
     return rc;
 }
 
+/* Runs the program to its end: libjq does not let go of a path expression half-way.  What it still gives is dropped. */
+static bool finish(jq_state *jq)
+{
+    for (int i = 0; i < MAX_OUTPUTS; i++) {
+        jv v = lib.jq_next(jq);
+        bool end = lib.jv_get_kind(v) == JV_KIND_INVALID;
+        lib.jv_free(v);
+        if (end)
+            return true;
+    }
+    return false;
+}
+
 static int parse_input(struct cdp_expr_run *r, struct cdp_val in, jv *v)
 {
     if (in.len > INT_MAX)
@@ -425,6 +440,11 @@ static int run(const struct cdp_jq *p, struct cdp_expr_run *r, struct cdp_val in
     cdp_buf_clear(&r->s->out);
     cdp_buf_add(&r->s->out, lib.jv_string_value(text), (size_t)lib.jv_string_length_bytes(lib.jv_copy(text)));
     lib.jv_free(text);
+    if (!finish(jq)) {
+        forget(r->s, p);
+        cdp_err_set(r->err, CDP_EXIT_IO, "expression '%s': more than %d outputs", r->e->shown, MAX_OUTPUTS);
+        return CDP_EXPR_FATAL;
+    }
     return cdp_buf_check(&r->s->out, r->err) < 0 ? CDP_EXPR_FATAL : CDP_EXPR_OK;
 }
 

@@ -1040,8 +1040,10 @@ struct walk {
 
 static void walk_word(struct walk *w, const char *p, size_t n)
 {
-    static const char *const forbidden[] = {"now",  "localtime",  "strflocaltime", "input", "inputs",
-                                            "halt", "halt_error", "stderr",        NULL};
+    /* The clock, other records, the end of the process, and modules, of which this libjq knows no place. */
+    static const char *const forbidden[] = {"now",    "localtime", "strflocaltime", "input",  "inputs",
+                                            "stderr", "halt",      "halt_error",    "import", "include",
+                                            NULL};
     static const char *const regex[] = {"test",   "match", "capture", "scan", "split",
                                         "splits", "sub",   "gsub",    NULL};
     if (*skip_blanks(p + n) == ':') /* a key */
