@@ -98,13 +98,13 @@ demo:
 check:
 	@tests/deps check
 	@$(SUBMAKE) all units helpers
-	@$(SUBMAKE) BUILD=$(BUILD)-asan OPT=$(ASAN) replays
+	@$(SUBMAKE) BUILD=$(BUILD)-asan OPT=$(ASAN) units replays
 	@BUILD=$(abspath $(BUILD)) prove -j$(JOBS) --exec tests/run $(TESTS)
 
 # The long ones first, so that they do not finish alone.
 BATS   := $(wildcard tests/laws.bats tests/fault/*.bats) $(filter-out tests/laws.bats,$(wildcard tests/*.bats))
 LINT   := $(filter-out %.bash %.awk,$(wildcard tests/lint/*))
-TESTS  ?= $(BATS) $(LINT) $(wildcard tests/examples) $(UNITS) $(FUZZERS:%=$(BUILD)-asan/fuzz/%)
+TESTS  ?= $(BATS) $(LINT) $(wildcard tests/examples) $(UNITS) $(UNITS:$(BUILD)/%=$(BUILD)-asan/%) $(FUZZERS:%=$(BUILD)-asan/fuzz/%)
 
 # --- other builds, each in a folder of its own
 
@@ -114,14 +114,14 @@ TSAN := '-O1 -g -fsanitize=thread'
 dev:
 	@$(SUBMAKE) BUILD=$(BUILD)-dev WARN='-Wall -Wextra -Wshadow -Wconversion -Werror' all units
 
-# The units and the tools' tests under a sanitizer (bats takes limits on memory amiss there: laws and faults stay out).
+# The suite under a sanitizer.  Faults stay out: limits on memory and preloaded calls do not go with one.
 asan:
-	@$(SUBMAKE) BUILD=$(BUILD)-asan OPT=$(ASAN) all units replays run-suite
+	@$(SUBMAKE) BUILD=$(BUILD)-asan OPT=$(ASAN) all units replays helpers run-suite
 tsan:
-	@$(SUBMAKE) BUILD=$(BUILD)-tsan OPT=$(TSAN) all units run-suite
-run-suite: all units
-	@BUILD=$(abspath $(BUILD)) prove -j$(JOBS) --exec tests/run \
-	    $(filter-out tests/laws.bats tests/make.bats tests/fault/%,$(BATS)) $(UNITS) $(wildcard $(BUILD)/fuzz/*)
+	@$(SUBMAKE) BUILD=$(BUILD)-tsan OPT=$(TSAN) all units helpers run-suite
+run-suite: all units helpers
+	@SANITIZED=1 BUILD=$(abspath $(BUILD)) prove -j$(JOBS) --exec tests/run \
+	    $(filter-out tests/make.bats tests/fault/%,$(BATS)) $(UNITS) $(wildcard $(BUILD)/fuzz/*)
 
 # New inputs are found from the corpus, which is not written to: what is worth keeping is copied by hand.
 FUZZ_SECONDS ?= 30
@@ -142,7 +142,7 @@ $(BUILD)/fuzzer/%: tests/fuzz/fuzz_%.c $(BUILD)/libcdp.a
 
 cover:
 	@tests/deps cover
-	@$(SUBMAKE) BUILD=$(BUILD)-cover OPT='-O0 -g --coverage' all units run-suite
+	@$(SUBMAKE) BUILD=$(BUILD)-cover OPT='-O0 -g --coverage' all units helpers run-suite
 	@lcov -q -c -d $(BUILD)-cover -o $(BUILD)-cover/all.info --no-external -b .
 	@lcov -q -r $(BUILD)-cover/all.info '*/tests/*' -o $(BUILD)-cover/lib.info
 	@genhtml -q -o $(BUILD)-cover/html $(BUILD)-cover/lib.info
