@@ -96,7 +96,7 @@ struct cdp_common {
     {                                                                                                        \
         .name = "output", .letter = 'o', .type = CDP_OPT_STRING,                                             \
         .offset = offsetof(struct cdp_common, output), .arg = "FILE", .shared = true,                        \
-        .help = "write to FILE, which appears whole or not at all"                                           \
+        .help = "write to FILE, which appears whole or not at all; packed where it ends in .gz"              \
     }
 #define CDP_OPT_MAX_RECORD                                                                                   \
     {                                                                                                        \

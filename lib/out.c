@@ -6,6 +6,8 @@
 #include "lib/out.h"
 
 #include "lib/atomic.h"
+#include "lib/buf.h"
+#include "lib/gz.h"
 #include "lib/mem.h"
 
 #include <errno.h>
@@ -28,6 +30,8 @@ struct cdp_out {
     uint64_t bytes;
     size_t len;
     char *buf;
+    struct cdp_gzip_stream *gzip; /* FILE.gz: what is written is packed */
+    struct cdp_buf packed;
 };
 
 static int fail(struct cdp_out *o, struct cdp_err *err)
@@ -59,6 +63,12 @@ static int open_fd(struct cdp_out *o, const char *path, bool append, struct cdp_
     return 0;
 }
 
+static bool ends_in_gz(const char *path)
+{
+    size_t n = strlen(path);
+    return n > 3 && strcmp(path + n - 3, ".gz") == 0;
+}
+
 struct cdp_out *cdp_out_open(const char *path, bool append, struct cdp_err *err)
 {
     struct cdp_out *o = cdp_mem_zalloc(1, sizeof *o, err);
@@ -66,18 +76,21 @@ struct cdp_out *cdp_out_open(const char *path, bool append, struct cdp_err *err)
         return NULL;
     o->fd = -1;
     o->buf = cdp_mem_alloc(BUFFER, err);
-    if (!o->buf || open_fd(o, path, append, err) < 0) {
-        cdp_out_abort(o);
-        return NULL;
-    }
+    if (path && !append && ends_in_gz(path) && !(o->gzip = cdp_gzip_stream_new(err)))
+        goto fail;
+    if (!o->buf || open_fd(o, path, append, err) < 0)
+        goto fail;
     struct stat st;
     if (fstat(o->fd, &st) == 0) {
         int flags = fcntl(o->fd, F_GETFL);
-        o->seekable = S_ISREG(st.st_mode) && flags >= 0 && !(flags & O_APPEND);
+        o->seekable = S_ISREG(st.st_mode) && flags >= 0 && !(flags & O_APPEND) && !o->gzip;
         if (S_ISFIFO(st.st_mode))
             fcntl(o->fd, F_SETPIPE_SZ, 1 << 20); /* fails past the user's limit: then it stays as it is */
     }
     return o;
+fail:
+    cdp_out_abort(o);
+    return NULL;
 }
 
 /* Writes all of iov, which is used up; at < 0: at the description's offset. */
@@ -103,6 +116,14 @@ static int write_iov(struct cdp_out *o, struct iovec *iov, size_t n, off_t at, s
     return 0;
 }
 
+/* Packed bytes leave as they come; a piece that is being gathered stays in the packer. */
+static int write_packed(struct cdp_out *o, struct cdp_err *err)
+{
+    struct iovec one = {o->packed.data, o->packed.len};
+    cdp_buf_clear(&o->packed);
+    return one.iov_len ? write_iov(o, &one, 1, -1, err) : 0;
+}
+
 int cdp_out_flush(struct cdp_out *o, struct cdp_err *err)
 {
     struct iovec one = {o->buf, o->len};
@@ -115,6 +136,8 @@ int cdp_out_flush(struct cdp_out *o, struct cdp_err *err)
 int cdp_out_write(struct cdp_out *o, const void *p, size_t n, struct cdp_err *err)
 {
     o->bytes += n;
+    if (o->gzip)
+        return cdp_gzip_stream_add(o->gzip, p, n, &o->packed, err) < 0 ? -1 : write_packed(o, err);
     if (n < DIRECT) {
         if (BUFFER - o->len < n && cdp_out_flush(o, err) < 0)
             return -1;
@@ -179,6 +202,8 @@ uint64_t cdp_out_bytes(const struct cdp_out *o)
 
 static void release(struct cdp_out *o)
 {
+    cdp_gzip_stream_free(o->gzip);
+    cdp_buf_free(&o->packed);
     free(o->buf);
     free(o);
 }
@@ -186,6 +211,8 @@ static void release(struct cdp_out *o)
 int cdp_out_close(struct cdp_out *o, struct cdp_err *err)
 {
     int rc = cdp_out_flush(o, err);
+    if (rc == 0 && o->gzip)
+        rc = cdp_gzip_stream_end(o->gzip, &o->packed, err) < 0 ? -1 : write_packed(o, err);
     if (o->atomic) {
         if (rc == 0)
             rc = cdp_atomic_commit(o->atomic, err);

@@ -16,7 +16,7 @@
 struct cdp_out;
 
 /* path NULL or "-": standard output.  With `append`, the file is appended to in place (rejects, --stats), else it is
- * replaced atomically at cdp_out_close. */
+ * replaced atomically at cdp_out_close, and one whose name ends in ".gz" is packed. */
 struct cdp_out *cdp_out_open(const char *path, bool append, struct cdp_err *err);
 
 int cdp_out_write(struct cdp_out *o, const void *p, size_t n, struct cdp_err *err);
