@@ -192,18 +192,18 @@ static bool is_phone(const struct token *t)
 
 /* ---- tokens ---- */
 
-/* What may stand between two groups at s: its length and what counts of it; 0 where the token ends. */
+/* What may stand between two groups at s, one of " -./()" or a parenthesis with one of " -" at its outer side: its length
+ * and what counts of it; 0 where the token ends. */
 static size_t separator(const char *s, const char *end, char *between)
 {
-    static const char *const known[] = {") ", ")-", " (", "-(", ")", "(", " ", "-", ".", "/"};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        size_t n = strlen(known[i]);
-        if ((size_t)(end - s) > n && memcmp(s, known[i], n) == 0 && is_digit(s[n])) {
-            *between = i < 6 ? '(' : *s;
-            return n;
-        }
-    }
-    return 0;
+    if (end - s < 2 || (*s != ' ' && *s != '-' && *s != '.' && *s != '/' && *s != '(' && *s != ')'))
+        return 0;
+    *between = *s == ')' ? '(' : *s;
+    if (is_digit(s[1]))
+        return 1;
+    bool opens = (*s == ' ' || *s == '-') && s[1] == '(', closes = *s == ')' && (s[1] == ' ' || s[1] == '-');
+    *between = '(';
+    return (opens || closes) && end - s > 2 && is_digit(s[2]) ? 2 : 0;
 }
 
 /* The token whose first digit is at s[i]. */
@@ -261,7 +261,7 @@ unsigned cdp_leak_text(const char *s, size_t n)
     unsigned found = 0;
     for (size_t i = 0; i < n; i++) {
         digits += is_digit(s[i]);
-        at += s[i] == '@' || s[i] == '%';
+        at |= s[i] == '@' || s[i] == '%';
     }
     if (at && has_email(s, n))
         found |= 1u << CDP_LEAK_EMAIL;
