@@ -149,7 +149,7 @@ unsigned cdp_expr_uses(const char *text, const char **forbidden);
 
 /* A number's text, perhaps written as jq takes it but JSON does not (+1, 01, .5, 1.), as JSON.  False where it is none;
  * otherwise text is left in *out (where it had to be rewritten) or is the input. */
-bool cdp_expr_number(const char *p, size_t n, struct cdp_buf *out, const char **text, size_t *len);
+bool cdp_expr_number(const char *p, size_t len, struct cdp_buf *out, const char **text, size_t *text_len);
 
 /* --- evaluation */
 

@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -353,7 +354,7 @@ static const struct phrase {
     {"must be strings", "string inputs required"},
     {"cannot be sorted", "only arrays can be sorted"},
     {"does not match format", "a time that does not match its format"},
-    {"row", "a value that does not fit a row"},
+    {"in a csv row", "a value that does not fit a row"},
     {"formatted, only array", "only arrays can be formatted so"},
     {"base64", "text that is no base64"},
     {NULL, "an error in libjq"},

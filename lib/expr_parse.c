@@ -314,56 +314,71 @@ static node *string_term(struct parser *ps, struct scope in)
     return n;
 }
 
-bool cdp_expr_number(const char *p, size_t n, struct cdp_buf *out, const char **text, size_t *len)
+static const char *skip_digits(const char *p, const char *end)
 {
-    const char *end = p + n, *from = p;
-    bool neg = p < end && *p == '-', rewritten = p < end && *p == '+';
-    p += neg || rewritten;
-    const char *whole = p;
     while (p < end && digit(*p))
         p++;
-    const char *whole_end = p, *fraction = p, *fraction_end = p;
+    return p;
+}
+
+/* The parts of a number's text: [sign] whole [. fraction] [exponent]. */
+struct number {
+    char sign; /* '+', '-' or 0 */
+    bool point;
+    const char *whole, *fraction, *exponent, *end;
+    size_t wholes, fractions; /* digits */
+};
+
+static bool number_parts(const char *p, const char *end, struct number *n)
+{
+    *n = (struct number){.end = end};
+    if (p < end && (*p == '+' || *p == '-'))
+        n->sign = *p++;
+    n->whole = p;
+    p = skip_digits(p, end);
+    n->wholes = (size_t)(p - n->whole);
     if (p < end && *p == '.') {
-        fraction = ++p;
-        while (p < end && digit(*p))
-            p++;
-        fraction_end = p;
-        rewritten |= fraction == fraction_end;
+        n->point = true;
+        n->fraction = ++p;
+        p = skip_digits(p, end);
+        n->fractions = (size_t)(p - n->fraction);
     }
-    if (whole == whole_end && fraction == fraction_end)
-        return false;
-    const char *exponent = p;
+    n->exponent = p;
     if (p < end && (*p | 32) == 'e') {
         p++;
         p += p < end && (*p == '+' || *p == '-');
-        const char *digits = p;
-        while (p < end && digit(*p))
-            p++;
-        if (p == digits)
+        const char *from = p;
+        p = skip_digits(p, end);
+        if (p == from)
             return false;
     }
-    if (p != end)
+    return p == end && n->wholes + n->fractions;
+}
+
+bool cdp_expr_number(const char *p, size_t len, struct cdp_buf *out, const char **text, size_t *text_len)
+{
+    struct number n;
+    if (!number_parts(p, p + len, &n))
         return false;
-    rewritten |= whole == whole_end || (*whole == '0' && whole_end - whole > 1);
-    *text = from;
-    *len = n;
-    if (!rewritten)
+    *text = p;
+    *text_len = len;
+    if (n.sign != '+' && n.wholes && (n.wholes == 1 || *n.whole != '0') && (!n.point || n.fractions))
         return true;
-    while (whole_end - whole > 1 && *whole == '0')
-        whole++;
-    cdp_buf_clear(out);
-    if (neg)
-        cdp_buf_addc(out, '-');
-    if (whole == whole_end)
-        cdp_buf_addc(out, '0');
-    cdp_buf_add(out, whole, (size_t)(whole_end - whole));
-    if (fraction < fraction_end) {
-        cdp_buf_addc(out, '.');
-        cdp_buf_add(out, fraction, (size_t)(fraction_end - fraction));
+    while (n.wholes > 1 && *n.whole == '0') {
+        n.whole++;
+        n.wholes--;
     }
-    cdp_buf_add(out, exponent, (size_t)(end - exponent));
+    cdp_buf_clear(out);
+    if (n.sign == '-')
+        cdp_buf_addc(out, '-');
+    cdp_buf_add(out, n.wholes ? n.whole : "0", n.wholes ? n.wholes : 1);
+    if (n.fractions) {
+        cdp_buf_addc(out, '.');
+        cdp_buf_add(out, n.fraction, n.fractions);
+    }
+    cdp_buf_add(out, n.exponent, (size_t)(n.end - n.exponent));
     *text = out->data;
-    *len = out->len;
+    *text_len = out->len;
     return !out->failed;
 }
 
@@ -1041,8 +1056,18 @@ struct walk {
 static void walk_word(struct walk *w, const char *p, size_t n)
 {
     /* The clock, other records, the end of the process, and modules, of which this libjq knows no place. */
-    static const char *const forbidden[] = {"now",    "localtime", "strflocaltime", "input",  "inputs",
-                                            "stderr", "halt",      "halt_error",    "import", "include",
+    static const char *const forbidden[] = {"now",
+                                            "localtime",
+                                            "strflocaltime",
+                                            "input",
+                                            "inputs",
+                                            "stderr",
+                                            "halt",
+                                            "halt_error",
+                                            "import",
+                                            "include",
+                                            "input_line_number",
+                                            "input_filename",
                                             NULL};
     static const char *const regex[] = {"test",   "match", "capture", "scan", "split",
                                         "splits", "sub",   "gsub",    NULL};

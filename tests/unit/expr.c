@@ -378,25 +378,32 @@ static void interface(void)
         ok(cdp_expr_span(span[i].text) == span[i].n, "span %zu ends at %zu", i, span[i].n);
 }
 
+/* n times a piece of text, around or behind another. */
+static char *repeated(const char *before, const char *core, const char *after, size_t n)
+{
+    struct cdp_buf b = {0};
+    for (size_t i = 0; i < n; i++)
+        cdp_buf_adds(&b, before);
+    cdp_buf_adds(&b, core);
+    for (size_t i = 0; i < n; i++)
+        cdp_buf_adds(&b, after);
+    cdp_buf_addc(&b, '\0');
+    return b.data;
+}
+
 static void depth(void)
 {
-    char text[5000] = "", record[3000] = "";
-    for (int i = 0; i < 900; i++)
-        strncat(text, "(", sizeof text - strlen(text) - 1);
-    strncat(text, ".a", sizeof text - strlen(text) - 1);
-    for (int i = 0; i < 900; i++)
-        strncat(text, ")", sizeof text - strlen(text) - 1);
-    is(eval(text, "{\"a\":1}"), "1", "900 brackets");
-    strcpy(text, ".a");
-    for (int i = 0; i < 500; i++)
-        strncat(text, "+ .a", sizeof text - strlen(text) - 1);
-    is(eval(text, "{\"a\":1}"), "501", "500 sums");
-    for (int i = 0; i < 300; i++)
-        strncat(record, "[", sizeof record - strlen(record) - 1);
-    for (int i = 0; i < 300; i++)
-        strncat(record, "]", sizeof record - strlen(record) - 1);
+    char *brackets = repeated("(", ".a", ")", 900), *sums = repeated("", ".a", "+ .a", 500);
+    char *record = repeated("[", "", "]", 300), *steps = repeated("", "", ".a", 500);
+    is(eval(brackets, "{\"a\":1}"), "1", "900 brackets");
+    is(eval(sums, "{\"a\":1}"), "501", "500 sums");
+    is(eval(steps, "{\"a\":{\"a\":null}}"), "null", "500 steps");
     is(eval("[.[0]] == [.[0]]", record), "true", "a deep record, natively");
     is(eval(".[]", record), "1: expression '.[]': a value nested too deeply for libjq", "and in libjq");
+    free(brackets);
+    free(sums);
+    free(record);
+    free(steps);
 }
 
 /* --- truth */
