@@ -343,7 +343,7 @@ reference()
     cdp-cat) cp "$in" want && cp out got ;;
     cdp-dedup) jq -cn 'foreach inputs as $r ({seen: {}}; if .seen[$r.event_id] then .new = false else .new = true | .seen[$r.event_id] = true end; if .new then $r else empty end)' "$in" >want ;;
     cdp-order) jq -cs 'sort_by(.event_timestamp, .event_id, .)[]' "$in" >want ;;
-    cdp-scrub) jq -c '{id: .payload._id} + if .payload.email then {email_domain: (.payload.email | ascii_downcase | sub(".*@"; ""))} else {} end' "$in" >want &&
+    cdp-scrub) jq -c '{id: .payload._id} + if .payload | has("email") then {email_domain: (.payload.email | if . then ascii_downcase | sub(".*@"; "") else . end)} else {} end' "$in" >want &&
         jq -c 'del(.email_hashed)' out >got ;;
     cdp-agg) jq -cs 'def cents: . * 100 | round; group_by(.user_id, .event_timestamp[:10])[] | {user_id: .[0].user_id, date: .[0].event_timestamp[:10], total_events: length,
         total_amount: (map(.metadata.amount // empty | cents) | if length > 0 then add / 100 else null end), first_event: (map(.event_timestamp) | min), sessions: (map(.session_id) | unique | length)}' "$in" >want ;;
