@@ -227,7 +227,7 @@ static struct cdp_jq *foreign(struct cdp_expr *e, const char *text, struct cdp_e
     return p;
 }
 
-/* The tree for `a | rest` where rest is libjq's; NULL where rest alone does not compile. */
+/* The program for what is behind the last native pipe; false where it does not compile by itself. */
 static bool split_at_pipe(struct cdp_expr *e, node *n, struct cdp_err *err)
 {
     n->jq = foreign(e, n->val.p, err);
@@ -250,10 +250,13 @@ static int compile(struct cdp_expr *e, struct cdp_plan *plan, struct cdp_err *er
     bool not_native;
     node *n = cdp_expr_parse(e, s, &not_native, err);
     cdp_expr_scratch_free(s);
-    if (n && n->op == CDP_EXPR_JQ) {
+    node *last = n;
+    while (last && last->op == CDP_EXPR_PIPE)
+        last = last->b;
+    if (last && last->op == CDP_EXPR_JQ) {
         e->native = false;
-        not_native = !split_at_pipe(e, n, err);
-        if (!not_native && !n->jq)
+        not_native = !split_at_pipe(e, last, err);
+        if (!not_native && !last->jq)
             return -1;
     }
     if (not_native)

@@ -139,7 +139,8 @@ struct cdp_expr_scratch {
 /* --- parsing */
 
 /* The tree of e->text, or NULL: *unsupported (for libjq to judge) or *err.  Where all of the text is `a | rest` and only
- * the rest is not native, the root is a CDP_EXPR_JQ whose program is still to be made of val, the rest's text. */
+ * the rest is not native, the last of the pipes' right sides is a CDP_EXPR_JQ whose program is still to be made of val,
+ * the rest's text. */
 struct cdp_expr_node *cdp_expr_parse(struct cdp_expr *e, struct cdp_expr_scratch *s, bool *unsupported,
                                      struct cdp_err *err);
 

@@ -134,6 +134,8 @@ static void outputs(void)
     is(eval("empty", "{}"), "missing", "no output is missing");
     is(eval(".a[]", "{\"a\":[]}"), "missing", "no output from libjq is missing");
     is(eval(".a[]", "{\"a\":[3,4]}"), "3", "of several outputs the first counts");
+    is(eval("(.a + 1) | (. * 2) | tostring | ascii_downcase | .[0:1]", "{\"a\":4}"), "\"1\"",
+       "many native pipes, then libjq");
     is(eval("paths", "{\"a\":[3,4]}"), "[\"a\"]", "also of a path expression");
     is(eval("[.a]", "{}"), "[null]", "missing is null inside an array");
     is(eval("{a,b:.c}", "{\"b\":1}"), "{\"a\":null,\"b\":null}", "and inside an object");
@@ -168,6 +170,11 @@ static void usage(void)
     is(eval("day(.a)[:4] + nope", "{}"),
        "2: expression 'day(.a)[:4] + nope': byte 15: nope/0 is not defined (a field is written .nope)",
        "our definitions do not move the place");
+    is(eval(".a | length | ascii_downcase | nope | 1", "{}"),
+       "2: expression '.a | length | ascii_downcase | nope | 1': byte 32: nope/0 is not defined (a field is "
+       "written "
+       ".nope)",
+       "place behind native pipes");
     is(eval("1 == 1 == 1", "{}"),
        "2: expression '1 == 1 == 1': byte 8: syntax error, unexpected ==", "comparisons do not associate");
     is(eval("", "{}"), "2: expression '': an empty expression", "empty");
