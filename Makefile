@@ -165,6 +165,16 @@ bench:
 	@$(SUBMAKE) all
 	@BUILD=$(abspath $(BUILD)) tests/bench/run
 
+# The peers that no Debian package has, into build-peers; only `bench` uses them.
+bench-peers:
+	@tests/bench/peers
+
+# Instructions executed, against the committed baseline; UPDATE=1 moves it.
+bench-regress:
+	@tests/deps build
+	@$(SUBMAKE) all
+	@BUILD=$(abspath $(BUILD)) tests/bench/instructions
+
 # --- install
 
 install: all
@@ -184,7 +194,7 @@ clean:
 	rm -rf build build-*
 
 .PHONY: all units replays helpers completions demo check dev asan tsan run-suite fuzz run-fuzz cover bless fresh \
-    bench install clean
+    bench bench-peers bench-regress install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(wildcard $(BUILD)/lib/*.d $(BUILD)/tools/*.d $(BUILD)/unit/*.d)

@@ -1,6 +1,7 @@
 /* measure: runs a command line in a shell and appends what it took to a file.
  *
- *     measure FILE COMMAND     appends "wall user sys peak status": seconds three times, MiB, exit status
+ *     measure FILE COMMAND     appends "wall user sys peak status others": seconds three times, MiB, exit status, and the
+ *                              CPU seconds that everything else on the machine took meanwhile
  *
  * Peak is the most that the command's processes held resident at one time: the sum over the tree, read from
  * /proc every 10 ms, and never less than the largest single process that the kernel reports at the end.  The time
@@ -56,6 +57,21 @@ static long tree_pages(long pid)
     return pages;
 }
 
+/* Busy CPU seconds of the machine since it started, time stolen by its host included. */
+static double machine_busy(void)
+{
+    char buf[4096];
+    double busy = 0;
+    if (!read_small("/proc/stat", buf, sizeof buf))
+        return 0;
+    char *at = buf + 3; /* "cpu  user nice system idle iowait irq softirq steal …" */
+    for (int i = 0; i < 8; i++) {
+        double v = (double)strtoull(at, &at, 10);
+        busy += i == 3 || i == 4 ? 0 : v;
+    }
+    return busy / (double)sysconf(_SC_CLK_TCK);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 3) {
@@ -66,7 +82,7 @@ int main(int argc, char **argv)
     sigemptyset(&wait_for);
     sigaddset(&wait_for, SIGCHLD);
     sigprocmask(SIG_BLOCK, &wait_for, NULL);
-    double start = now();
+    double start = now(), busy = machine_busy();
     pid_t pid = fork();
     if (pid < 0) {
         perror("measure: fork");
@@ -94,6 +110,9 @@ int main(int argc, char **argv)
     double wall = now() - start;
     struct rusage all;
     getrusage(RUSAGE_CHILDREN, &all);
+    double user = (double)all.ru_utime.tv_sec + (double)all.ru_utime.tv_usec / 1e6;
+    double system = (double)all.ru_stime.tv_sec + (double)all.ru_stime.tv_usec / 1e6;
+    double others = machine_busy() - busy - user - system;
     double mib = (double)peak * (double)page / 1048576, largest = (double)all.ru_maxrss / 1024;
     FILE *out = fopen(argv[1], "a");
     if (!out) {
@@ -101,9 +120,7 @@ int main(int argc, char **argv)
         return 3;
     }
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    fprintf(out, "%.3f\t%.2f\t%.2f\t%.0f\t%d\n", wall,
-            (double)all.ru_utime.tv_sec + (double)all.ru_utime.tv_usec / 1e6,
-            (double)all.ru_stime.tv_sec + (double)all.ru_stime.tv_usec / 1e6, mib > largest ? mib : largest,
-            code);
+    fprintf(out, "%.3f\t%.2f\t%.2f\t%.0f\t%d\t%.2f\n", wall, user, system, mib > largest ? mib : largest,
+            code, others > 0 ? others : 0);
     return fclose(out) == 0 ? code : 3;
 }

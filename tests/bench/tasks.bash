@@ -79,7 +79,7 @@ by gawk fixed,need:gawk <<'X'
 gawk -b '!seen[substr($0, 14, 36)]++' "$IN" >"$OUT"
 X
 by jq slow,need:jq <<'X'
-jq -cn 'foreach inputs as $e ({seen: {}}; if .seen[$e.event_id] then .out = null else .seen[$e.event_id] = true | .out = $e end; .out // empty)' "$IN" >"$OUT"
+jq -cs 'unique_by(.event_id)[]' "$IN" >"$OUT"
 X
 by Miller slow,need:mlr <<'X'
 mlr --ijsonl --ojsonl head -n 1 -g event_id "$IN" >"$OUT"
@@ -201,10 +201,9 @@ mawk -F'"' '{ a = ""; if (match($0, /"amount":-?[0-9.]+/)) a = substr($0, RSTART
 X
 # Sums are binary floating point.
 by jq slow,loose,need:jq <<'X'
-jq -cn 'reduce inputs as $e ({}; ($e.user_id + " " + $e.event_timestamp[0:10]) as $k
-    | .[$k] |= (.n += 1 | .amount += ($e.metadata.amount // 0) | .first = ([.first // "~", $e.event_timestamp] | min)
-        | .last = ([.last // "", $e.event_timestamp] | max) | .s[$e.session_id] = 1))
-    | to_entries[] | .value.sessions = (.value.s | length) | del(.value.s) | {k: .key} + .value' "$IN" >"$OUT"
+jq -cs 'group_by([.user_id, .event_timestamp[0:10]])[] | {user_id: .[0].user_id, day: .[0].event_timestamp[0:10], events: length,
+    amount: (map(.metadata.amount // 0) | add), first: (map(.event_timestamp) | min), last: (map(.event_timestamp) | max),
+    sessions: (map(.session_id) | unique | length)}' "$IN" >"$OUT"
 X
 by Miller slow,loose,need:mlr <<'X'
 mlr --ijsonl --ojsonl put -q '@n[$user_id][substr($event_timestamp, 0, 9)] += 1;
@@ -267,8 +266,8 @@ mawk '{ match($0, /"_id": "[^"]*/); id = substr($0, RSTART + 8, RLENGTH - 8); at
       END { for (id in last) if (!index(last[id], "\"is_deleted\": true")) print last[id] }' "$IN" >"$OUT"
 X
 by jq slow,loose,need:jq <<'X'
-jq -cn 'reduce inputs as $e ({}; if [.[$e.payload._id] | (.source_timestamp, .read_timestamp, .uuid)] < [$e.source_timestamp, $e.read_timestamp, $e.uuid]
-    then .[$e.payload._id] = $e else . end) | .[] | select(.source_metadata.is_deleted | not)' "$IN" >"$OUT"
+jq -cs 'group_by(.payload._id)[] | max_by([.source_timestamp, .read_timestamp, .uuid]) | select(.source_metadata.is_deleted | not)' \
+    "$IN" >"$OUT"
 X
 by Miller slow,loose,need:mlr <<'X'
 mlr --ijsonl --ojsonl flatten then sort -f source_timestamp -f read_timestamp -f uuid then tail -n 1 -g payload._id \
@@ -478,8 +477,7 @@ by 'zcat, mawk' fixed,need:mawk <<'X'
 zcat "$IN" | mawk -F'"' '!seen[$4]++ { n[$16]++ } END { for (t in n) print "{\"event_type\":\"" t "\",\"events\":" n[t] "}" }' >"$OUT"
 X
 by 'zcat, jq' slow,need:jq <<'X'
-zcat "$IN" | jq -cn 'reduce inputs as $e ({seen: {}, n: {}}; if .seen[$e.event_id] then . else .seen[$e.event_id] = 1 | .n[$e.event_type] += 1 end)
-    | .n | to_entries[] | {event_type: .key, events: .value}' >"$OUT"
+zcat "$IN" | jq -cs 'unique_by(.event_id) | group_by(.event_type)[] | {event_type: .[0].event_type, events: length}' >"$OUT"
 X
 chdb ClickHouse - <<'X'
 INSERT INTO FUNCTION file('${OUT}', 'JSONEachRow')
