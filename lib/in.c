@@ -135,7 +135,7 @@ static int next_source(struct cdp_in *in, struct cdp_err *err)
             in->offset = 0;
             struct stat st;
             in->fd = cdp_arc_fd(in->arc);
-            if (in->fd >= 0 && (fstat(in->fd, &st) < 0 || !S_ISREG(st.st_mode)))
+            if (in->opts.open || (in->fd >= 0 && (fstat(in->fd, &st) < 0 || !S_ISREG(st.st_mode))))
                 in->fd = -1;
             return add_source(in, name, err) < 0 ? -1 : 1;
         }
@@ -215,6 +215,7 @@ static int hand_out(struct cdp_in *in, struct cdp_block *b, size_t whole, struct
     b->inside_start = in->inside;
     in->inside = b->inside_end;
     b->first = in->fresh;
+    b->operand = in->next - 1;
     b->offset = in->offset;
     b->source = (uint32_t)in->sources - 1;
     in->offset += whole - b->added_newline;

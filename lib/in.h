@@ -35,6 +35,7 @@ struct cdp_block {
     char *data;      /* owned by the block; reused from one cdp_in_next to the next */
     size_t len, cap; /* whole lines */
     uint64_t seq;    /* 0, 1, … over all operands */
+    size_t operand;  /* index among the names */
     uint32_t source; /* index for cdp_in_source_name */
     uint64_t offset; /* byte offset of data in its source (unpacked) */
     bool first;      /* the source's first block */
