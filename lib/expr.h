@@ -46,7 +46,7 @@ bool cdp_expr_native(const struct cdp_expr *e);
 /* A bare path's slot, so that callers can read fields[slot] themselves; -1 where it is more than a path. */
 int cdp_expr_slot(const struct cdp_expr *e);
 
-/* One thread's working memory for any number of expressions.  Free it before the expressions. */
+/* One thread's working memory for any number of expressions. */
 struct cdp_expr_scratch;
 struct cdp_expr_scratch *cdp_expr_scratch_new(struct cdp_err *err);
 void cdp_expr_scratch_free(struct cdp_expr_scratch *s);

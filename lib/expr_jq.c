@@ -93,6 +93,7 @@ static void no_memory(void *unused)
 
 struct cdp_jq {
     char *text;
+    uint64_t id;               /* never used again, as an address may be */
     _Atomic(jq_state *) spare; /* compiled, and nobody's yet */
 };
 
@@ -244,9 +245,11 @@ static int check(struct cdp_jq *p, size_t lines, unsigned flags, struct cdp_err 
 
 struct cdp_jq *cdp_jq_new(const char *text, size_t lines, unsigned flags, struct cdp_err *err)
 {
+    static _Atomic(uint64_t) programs;
     struct cdp_jq *p = cdp_mem_zalloc(1, sizeof *p, err);
     if (!p)
         return NULL;
+    p->id = atomic_fetch_add(&programs, 1);
     p->text = cdp_mem_strndup(text, strlen(text), err);
     if (p->text && (!(flags & CDP_JQ_CHECK) || (need_library(err) == 0 && check(p, lines, flags, err) == 0)))
         return p;
@@ -268,7 +271,7 @@ void cdp_jq_free(struct cdp_jq *p)
 /* --- a thread's states */
 
 struct entry {
-    const struct cdp_jq *program;
+    uint64_t program; /* its id */
     jq_state *jq;
 };
 
@@ -299,14 +302,14 @@ static int add_state(struct cdp_expr_scratch *s, const struct cdp_jq *p, struct 
     jq_state *jq = atomic_exchange(&((struct cdp_jq *)p)->spare, NULL);
     if (!jq && !(jq = compiled(p->text, &c)))
         return cdp_err_set(err, CDP_EXIT_IO, "libjq cannot compile again what it has compiled before");
-    grown[s->jq->n++] = (struct entry){p, jq};
+    grown[s->jq->n++] = (struct entry){p->id, jq};
     return 0;
 }
 
 static jq_state *state(struct cdp_expr_scratch *s, const struct cdp_jq *p, struct cdp_err *err)
 {
     for (size_t i = 0; s->jq && i < s->jq->n; i++)
-        if (s->jq->entry[i].program == p)
+        if (s->jq->entry[i].program == p->id)
             return s->jq->entry[i].jq;
     return add_state(s, p, err) < 0 ? NULL : s->jq->entry[s->jq->n - 1].jq;
 }
@@ -315,7 +318,7 @@ static jq_state *state(struct cdp_expr_scratch *s, const struct cdp_jq *p, struc
 static void forget(struct cdp_expr_scratch *s, const struct cdp_jq *p)
 {
     for (size_t i = 0; s->jq && i < s->jq->n; i++)
-        if (s->jq->entry[i].program == p)
+        if (s->jq->entry[i].program == p->id)
             s->jq->entry[i] = s->jq->entry[--s->jq->n];
 }
 
