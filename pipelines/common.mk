@@ -46,12 +46,12 @@ FOLDERS := $(LAKE)/audit $(LAKE)/rejects/$(FLOW) $(STATE)
 
 # The partitions are known when all landing files are split; so make is run again for them.
 all: split
-	@$(SELF) gold
+	+@$(SELF) gold
 split: $(SPLIT)
 backfill:
 	@test -n '$(FROM)$(TO)' || { echo 'backfill: FROM=YYYY-MM-DD, TO=YYYY-MM-DD or both' >&2; exit 2; }
-	@$(SELF) split FROM= TO=
-	@$(SELF) gold
+	+@$(SELF) split FROM= TO=
+	+@$(SELF) gold
 
 $(FOLDERS):
 	@mkdir -p $@
