@@ -10,37 +10,56 @@
 
 #define FLAGS 128 /* bytes that a record has besides its head and its text, at most */
 
-int cdp_envelope_source(struct cdp_envelope *e, const char *run_id, const char *source, size_t max,
-                        struct cdp_err *err)
-{
-    struct cdp_buf *b = &e->head;
-    struct cdp_datepath d = cdp_datepath_parse(source);
-    cdp_buf_clear(b);
-    cdp_buf_adds(b, "{\"run_id\":");
-    if (run_id)
-        cdp_name_emit(b, run_id, strlen(run_id));
-    else
-        cdp_buf_adds(b, "null");
-    cdp_buf_adds(b, ",\"source\":");
-    cdp_name_emit(b, source, strlen(source));
-    cdp_buf_adds(b, ",\"partition\":");
-    if (d.part)
-        cdp_name_emit(b, d.part, d.part_len);
-    else
-        cdp_buf_adds(b, "null");
-    cdp_buf_adds(b, ",\"line\":");
-    e->max = max;
-    return cdp_buf_check(b, err);
-}
+struct line {
+    uint64_t number;
+    bool bom, no_newline, more;
+};
 
 void cdp_envelope_free(struct cdp_envelope *e)
 {
     cdp_buf_free(&e->head);
+    cdp_buf_free(&e->out);
+}
+
+void cdp_envelope_begin(struct cdp_envelope *e)
+{
+    cdp_buf_clear(&e->out);
+    e->records = 0;
+    e->bom = e->pending = false;
+}
+
+/* ---- wrapping ---- */
+
+static int begin_source(struct cdp_envelope *e, const struct cdp_envelope_opts *opts,
+                        const struct cdp_batch *b, struct cdp_err *err)
+{
+    struct cdp_buf *h = &e->head;
+    const char *source = cdp_batch_source(b);
+    struct cdp_datepath d = cdp_datepath_parse(source);
+    cdp_buf_clear(h);
+    cdp_buf_adds(h, "{\"run_id\":");
+    if (opts->run_id)
+        cdp_name_emit(h, opts->run_id, strlen(opts->run_id));
+    else
+        cdp_buf_adds(h, "null");
+    cdp_buf_adds(h, ",\"source\":");
+    cdp_name_emit(h, source, strlen(source));
+    cdp_buf_adds(h, ",\"partition\":");
+    if (d.part)
+        cdp_name_emit(h, d.part, d.part_len);
+    else
+        cdp_buf_adds(h, "null");
+    cdp_buf_adds(h, ",\"line\":");
+    e->source = b->block.source;
+    e->max = opts->max;
+    e->begun = true;
+    return cdp_buf_check(h, err);
 }
 
 /* What comes before the payload. */
-static void begin(const struct cdp_envelope *e, const struct cdp_envelope_line *at, struct cdp_buf *out)
+static void begin(struct cdp_envelope *e, const struct line *at)
 {
+    struct cdp_buf *out = &e->out;
     cdp_buf_add(out, e->head.data, e->head.len);
     cdp_emit_uint(out, at->number);
     if (at->bom)
@@ -52,14 +71,15 @@ static void begin(const struct cdp_envelope *e, const struct cdp_envelope_line *
     cdp_buf_adds(out, ",\"payload\":");
 }
 
-void cdp_envelope_good(const struct cdp_envelope *e, const struct cdp_envelope_line *at, const char *p,
-                       size_t n, struct cdp_buf *out)
+/* A line that scan accepts. */
+static void add_good(struct cdp_envelope *e, const struct line *at, const char *p, size_t n)
 {
-    if (!cdp_buf_reserve(out, e->head.len + n + FLAGS))
+    if (!cdp_buf_reserve(&e->out, e->head.len + n + FLAGS))
         return;
-    begin(e, at, out);
-    cdp_buf_add(out, p, n);
-    cdp_buf_add(out, "}\n", 2);
+    begin(e, at);
+    cdp_buf_add(&e->out, p, n);
+    cdp_buf_add(&e->out, "}\n", 2);
+    e->records++;
 }
 
 /* Does any place of a scanned line lie in all of CDP_MAX_DEPTH arrays and objects?  The envelope would be one more. */
@@ -83,7 +103,8 @@ static bool deepest(const char *p, size_t n)
     return false;
 }
 
-const char *cdp_envelope_refuses(const struct cdp_envelope *e, const char *p, size_t n)
+/* Why a good line cannot be wrapped; NULL where it can. */
+static const char *refusal(const struct cdp_envelope *e, const char *p, size_t n)
 {
     if (e->head.len + n + FLAGS > e->max)
         return "too long for its envelope";
@@ -99,39 +120,82 @@ static size_t cut(const char *p, size_t n)
     return back < 4 && back < n ? n - back : n;
 }
 
-uint64_t cdp_envelope_bad(const struct cdp_envelope *e, const struct cdp_envelope_line *at, const char *error,
-                          size_t byte, const char *p, size_t n, struct cdp_buf *out)
+/* Any other line; byte from 1, 0 where there is no place to name. */
+static void add_bad(struct cdp_envelope *e, const struct line *at, const char *error, size_t byte,
+                    const char *p, size_t n)
 {
     /* A byte takes at most six as an escape. */
     size_t room = e->max / 8 > e->head.len + 2 * FLAGS ? e->max / 8 : e->head.len + 2 * FLAGS;
-    struct cdp_envelope_line piece = *at;
-    uint64_t records = 0;
+    struct cdp_buf *out = &e->out;
+    struct line piece = *at;
     do {
         size_t now = n > room ? cut(p, room) : n;
         piece.more = n > now || at->more;
         piece.no_newline = !piece.more && at->no_newline;
-        begin(e, &piece, out);
+        begin(e, &piece);
         cdp_buf_adds(out, "null,\"error\":");
         cdp_emit_cstr(out, error);
         if (byte) {
             cdp_buf_adds(out, ",\"byte\":");
             cdp_emit_uint(out, byte);
         }
-        if (cdp_utf8_fault(p, p + now)) {
-            cdp_buf_adds(out, ",\"raw_base64\":");
-            cdp_emit_base64(out, p, now);
-        } else {
-            cdp_buf_adds(out, ",\"raw\":");
+        bool text = !cdp_utf8_fault(p, p + now);
+        cdp_buf_adds(out, text ? ",\"raw\":" : ",\"raw_base64\":");
+        if (text)
             cdp_emit_string(out, p, now);
-        }
+        else
+            cdp_emit_base64(out, p, now);
         cdp_buf_add(out, "}\n", 2);
+        e->records++;
         piece.bom = false;
         p += now;
         n -= now;
-        records++;
     } while (n);
-    return records;
 }
+
+/* Wraps the line at p, or a piece of one; gives the next. */
+static const char *wrap_line(struct cdp_envelope *e, const struct cdp_batch *b, const char *p,
+                             struct line *at)
+{
+    const struct cdp_block *block = &b->block;
+    const char *end = block->data + block->len, *next = end, *error = "longer than --max-record";
+    struct cdp_scan_fault fault = {p, NULL};
+    struct cdp_val none;
+    bool piece = block->inside_end || (p == block->data && block->inside_start);
+    size_t byte = 0;
+    at->more = block->inside_end;
+    if (!piece && (next = cdp_scan_line(b->flow->plan, p, &none, &fault)))
+        error = refusal(e, p, (size_t)(next - p) - 1);
+    else if (!at->more)
+        next = (const char *)memchr(p, '\n', (size_t)(end - p)) + 1;
+    size_t n = (size_t)(next - p) - !at->more;
+    if (fault.what && strspn(p, " \t\r") >= n) {
+        error = "blank line";
+    } else if (fault.what) {
+        error = fault.what;
+        byte = (size_t)(fault.at - p) + 1;
+    }
+    at->no_newline = block->added_newline && next == end;
+    if (error)
+        add_bad(e, at, error, byte, p, n);
+    else
+        add_good(e, at, p, n);
+    return next;
+}
+
+int cdp_envelope_wrap(struct cdp_envelope *e, const struct cdp_envelope_opts *opts, const struct cdp_batch *b,
+                      uint64_t lines, struct cdp_err *err)
+{
+    cdp_envelope_begin(e);
+    if ((!e->begun || e->source != b->block.source) && begin_source(e, opts, b, err) < 0)
+        return -1;
+    struct line at = {.number = lines + b->first_line, .bom = b->block.first && b->block.offset == 3};
+    for (const char *p = b->block.data, *end = p + b->block.len; p < end; at.number++, at.bom = false)
+        p = wrap_line(e, b, p, &at);
+    return cdp_buf_check(&e->out, err);
+}
+
+/* ---- unwrapping ---- */
 
 int cdp_envelope_plan(struct cdp_envelope_slots *s, struct cdp_plan *plan, struct cdp_err *err)
 {
@@ -187,22 +251,25 @@ static void add_payload(struct cdp_val v, struct cdp_buf *out)
     cdp_buf_add(out, p, (size_t)(end - p));
 }
 
-int cdp_envelope_open(const struct cdp_envelope_slots *s, const struct cdp_val *fields,
-                      struct cdp_envelope_line *at, struct cdp_buf *out, struct cdp_err *err)
+int cdp_envelope_unwrap(struct cdp_envelope *e, const struct cdp_envelope_slots *s,
+                        const struct cdp_val *fields, struct cdp_err *err)
 {
-    *at = (struct cdp_envelope_line){.bom = fields[s->bom].type == CDP_TRUE,
-                                     .no_newline = fields[s->newline].type == CDP_FALSE,
-                                     .more = fields[s->more].type == CDP_TRUE};
     struct cdp_val raw = fields[s->raw], coded = fields[s->raw_base64], payload = fields[s->payload];
-    if (raw.type == CDP_STRING) {
-        cdp_val_decode(raw, out);
-    } else if (coded.type == CDP_STRING) {
-        if (coded.escaped || !from_base64(coded.p + 1, coded.len - 2, out))
-            return cdp_err_set(err, CDP_EXIT_DATA, "raw_base64 is not base64");
-    } else if (payload.type != CDP_MISSING) {
-        add_payload(payload, out);
-    } else {
+    bool newline = fields[s->newline].type != CDP_FALSE;
+    if (raw.type != CDP_STRING && coded.type != CDP_STRING && payload.type == CDP_MISSING)
         return cdp_err_set(err, CDP_EXIT_DATA, "no envelope: it has no payload and no raw line");
-    }
-    return cdp_buf_check(out, err);
+    if (e->pending)
+        cdp_buf_addc(&e->out, '\n');
+    e->pending = !newline;
+    if (e->records++ == 0)
+        e->bom = fields[s->bom].type == CDP_TRUE;
+    if (raw.type == CDP_STRING)
+        cdp_val_decode(raw, &e->out);
+    else if (coded.type != CDP_STRING)
+        add_payload(payload, &e->out);
+    else if (coded.escaped || !from_base64(coded.p + 1, coded.len - 2, &e->out))
+        return cdp_err_set(err, CDP_EXIT_DATA, "no envelope: its raw_base64 is not base64");
+    if (newline && fields[s->more].type != CDP_TRUE)
+        cdp_buf_addc(&e->out, '\n');
+    return cdp_buf_check(&e->out, err);
 }

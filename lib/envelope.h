@@ -9,46 +9,46 @@
 #ifndef CDP_ENVELOPE_H
 #define CDP_ENVELOPE_H
 
-#include "lib/buf.h"
-#include "lib/scan.h"
+#include "lib/flow.h"
 
-/* One source's lines on their way in.  Zero-initialise; a thread has its own. */
+/* What a thread needs to wrap blocks or to unwrap records.  Zero-initialise. */
 struct cdp_envelope {
-    struct cdp_buf head; /* what all records of the source begin with */
-    size_t max;          /* no record gets longer */
+    struct cdp_buf out; /* the block's result */
+    uint64_t records;   /* in it */
+    /* wrapping */
+    struct cdp_buf head; /* what all records of `source` begin with, where begun */
+    uint32_t source;
+    bool begun;
+    size_t max; /* no record gets longer */
+    /* unwrapping */
+    bool bom;     /* stands before the first record */
+    bool pending; /* the last one lacks its newline */
 };
 
-/* Begins a source.  run_id may be NULL; the partition is what its name says (lib/datepath).  Names are written as lib/name
- * does it. */
-int cdp_envelope_source(struct cdp_envelope *e, const char *run_id, const char *source, size_t max,
-                        struct cdp_err *err);
 void cdp_envelope_free(struct cdp_envelope *e);
 
-struct cdp_envelope_line {
-    uint64_t number;
-    bool bom, no_newline, more;
+struct cdp_envelope_opts {
+    const char *run_id; /* or NULL */
+    size_t max;         /* no record gets longer */
 };
 
-/* Appends the record of a good line: text that scan accepts. */
-void cdp_envelope_good(const struct cdp_envelope *e, const struct cdp_envelope_line *at, const char *p,
-                       size_t n, struct cdp_buf *out);
+/* Wraps all lines of a block (for a flow's `block`) into e->out.  lines: how many lines of the source were read in earlier
+ * runs.  The partition is what the source's name says (lib/datepath); names are written as lib/name does it. */
+int cdp_envelope_wrap(struct cdp_envelope *e, const struct cdp_envelope_opts *opts, const struct cdp_batch *b,
+                      uint64_t lines, struct cdp_err *err);
 
-/* Appends the record (or several) of any other line; byte from 1, 0 where there is no place to name. Returns how many. */
-uint64_t cdp_envelope_bad(const struct cdp_envelope *e, const struct cdp_envelope_line *at, const char *error,
-                          size_t byte, const char *p, size_t n, struct cdp_buf *out);
-
-/* May a good line be wrapped: is the record short enough, and not too deep for a scanner? NULL, or why not. */
-const char *cdp_envelope_refuses(const struct cdp_envelope *e, const char *p, size_t n);
-
-/* The fields that unwrapping needs: their slots in a plan. */
+/* The slots that unwrapping needs in a plan. */
 struct cdp_envelope_slots {
     int payload, raw, raw_base64, newline, more, bom;
 };
 int cdp_envelope_plan(struct cdp_envelope_slots *s, struct cdp_plan *plan, struct cdp_err *err);
 
-/* Appends a record's line without its end and says in *at what is to be known of that.  0, or -1: the record is no
- * envelope (exit 1). */
-int cdp_envelope_open(const struct cdp_envelope_slots *s, const struct cdp_val *fields,
-                      struct cdp_envelope_line *at, struct cdp_buf *out, struct cdp_err *err);
+/* Empties e for the next block. */
+void cdp_envelope_begin(struct cdp_envelope *e);
+
+/* Unwraps a record into e->out.  0, or -1: the record is no envelope (exit 1) or memory ran out (3).  A line that lacked its
+ * newline gets one unless it is the last of e->out, which e->pending says then. */
+int cdp_envelope_unwrap(struct cdp_envelope *e, const struct cdp_envelope_slots *s,
+                        const struct cdp_val *fields, struct cdp_err *err);
 
 #endif

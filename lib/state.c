@@ -237,7 +237,8 @@ static int write_files(struct cdp_state *s, struct cdp_out *out, struct cdp_err 
     cdp_buf_adds(&b, "{\"format\":\"" FORMAT "\",\"version\":1}\n");
     for (size_t i = 0; rc == 0 && i < s->n; i++) {
         const struct cdp_state_file *f = &s->file[i];
-        if (!f->old && !(access(f->path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR)))
+        bool twice = i + 1 < s->n && strcmp(f->path, f[1].path) == 0; /* named twice, read twice */
+        if (!f->old && !twice && !(access(f->path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR)))
             emit(f, &b);
         if (b.len >= (size_t)64 << 10) {
             rc = cdp_buf_check(&b, err) < 0 ? -1 : cdp_out_write(out, b.data, b.len, err);
