@@ -82,7 +82,7 @@ closed_pipe()
         endless | "$1" "${args[@]}" 2>said | head -n 1 >first
         status=("${PIPESTATUS[@]}")
     else
-        "$1" "${args[@]}" "$(input)" 2>said | head -n 1 >first
+        "$1" "${args[@]}" "$(many)" 2>said | head -n 1 >first
         status=(0 "${PIPESTATUS[@]}")
     fi
     [ "${status[1]}" = 141 ] && [ ! -s said ] && [ -s first ] && no_temps || { echo "status ${status[1]}"; cat said; return 1; }
@@ -100,7 +100,7 @@ ignored_sigpipe()
         endless | (trap '' PIPE && exec "$1" "${args[@]}" 2>said) | head -n 1 >first
         status=("${PIPESTATUS[@]}")
     else
-        (trap '' PIPE && exec "$1" "${args[@]}" "$(input)" 2>said) | head -n 1 >first
+        (trap '' PIPE && exec "$1" "${args[@]}" "$(many)" 2>said) | head -n 1 >first
         status=(0 "${PIPESTATUS[@]}")
     fi
     blames "$1" "${status[1]}" 3 'Broken pipe'
