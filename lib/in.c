@@ -52,6 +52,8 @@ struct cdp_in *cdp_in_open(const char *const *names, size_t n, const struct cdp_
         in->opts.max_record = CDP_MAX_RECORD;
     if (in->opts.max_record > UINT32_MAX - CDP_BLOCK_SIZE) /* spans are 32 bits */
         in->opts.max_record = UINT32_MAX - CDP_BLOCK_SIZE;
+    if (in->opts.block > in->opts.max_record) /* so that only the first line of a block can be longer */
+        in->opts.block = in->opts.max_record;
     pthread_mutex_init(&in->lock, NULL);
     for (size_t i = 0; i < in->n; i++) {
         struct stat st;
@@ -158,23 +160,40 @@ static int reserve(struct cdp_block *b, size_t len, struct cdp_err *err)
     return 0;
 }
 
+/* The block begins with a line that is too long: an error, or a piece of it is handed out. */
+static int over_long(struct cdp_in *in, struct cdp_block *b, size_t *whole, struct cdp_err *err)
+{
+    *whole = 0;
+    if (!in->opts.pieces)
+        return cdp_err_set(err, CDP_EXIT_DATA, "%s: the record at byte %llu is longer than %zu bytes",
+                           cdp_in_source_name(in, (uint32_t)in->sources - 1), (unsigned long long)in->offset,
+                           in->opts.max_record);
+    *whole = in->opts.max_record;
+    b->inside_end = true;
+    return 0;
+}
+
+/* Notes the newlines from `from` on.  False where the first line, the only one that may be so, is too long. */
+static bool mark(const struct cdp_in *in, const struct cdp_block *b, size_t from, size_t *whole)
+{
+    const char *last = memrchr(b->data + from, '\n', b->len - from);
+    if (!last)
+        return true;
+    const char *first = *whole ? NULL : memchr(b->data + from, '\n', b->len - from);
+    *whole = (size_t)(last - b->data) + 1;
+    return !first || (size_t)(first - b->data) <= in->opts.max_record;
+}
+
 /* Reads until the block is full of whole lines, the source ends, or reading on would mean waiting.  *whole: bytes up to and
  * with the last newline. */
 static int fill(struct cdp_in *in, struct cdp_block *b, size_t *whole, struct cdp_err *err)
 {
     *whole = 0;
+    if (in->inside && !mark(in, b, 0, whole)) /* whole lines may have stood behind a piece */
+        return over_long(in, b, whole, err);
     while (*whole == 0 || b->len < in->opts.block) {
-        if (b->len - *whole > in->opts.max_record && in->opts.pieces) {
-            if (*whole == 0) {
-                *whole = b->len;
-                b->inside_end = true;
-            }
-            return 0;
-        }
         if (b->len - *whole > in->opts.max_record)
-            return cdp_err_set(err, CDP_EXIT_DATA, "%s: the record at byte %llu is longer than %zu bytes",
-                               cdp_in_source_name(in, (uint32_t)in->sources - 1),
-                               (unsigned long long)(in->offset + *whole), in->opts.max_record);
+            return *whole ? 0 : over_long(in, b, whole, err);
         size_t room = b->len < in->opts.block ? in->opts.block - b->len : b->len;
         if (reserve(b, b->len + room, err) < 0)
             return -1;
@@ -196,10 +215,9 @@ static int fill(struct cdp_in *in, struct cdp_block *b, size_t *whole, struct cd
             *whole = b->len;
             return 0;
         }
-        const char *newline = memrchr(b->data + b->len, '\n', (size_t)n);
         b->len += (size_t)n;
-        if (newline)
-            *whole = (size_t)(newline - b->data) + 1;
+        if (!mark(in, b, b->len - (size_t)n, whole))
+            return over_long(in, b, whole, err);
     }
     return 0;
 }
