@@ -17,7 +17,7 @@
 
 #define BATCH 1024             /* records brought in at a time */
 #define BATCH_BYTES (1u << 20) /* and bytes of their keys and operands, roughly */
-#define PARTS_PER_THREAD 8
+#define PARTS_PER_THREAD 2
 #define MOST_PARTS 256
 #define PART_BYTES ((uint64_t)4 << 20) /* a part is not expected to keep to less */
 
@@ -94,7 +94,8 @@ struct cdp_agg_worker *cdp_agg_worker_new(struct cdp_agg *a, struct cdp_err *err
     w->id = atomic_fetch_add(&a->workers, 1);
     w->start = cdp_mem_zalloc(a->parts + 1, sizeof *w->start, err);
     w->late = cdp_mem_zalloc(a->parts, sizeof *w->late, err);
-    if (!w->start || !w->late) {
+    if (!w->start || !w->late || !cdp_buf_reserve(&w->bytes, 1)) {
+        cdp_buf_check(&w->bytes, err);
         cdp_agg_worker_free(w);
         return NULL;
     }
@@ -232,17 +233,18 @@ int cdp_agg_record(struct cdp_agg_worker *w, const struct cdp_rec *r, struct cdp
 
 /* ---- into the table ---- */
 
+/* Adds the operands of an entry: those of functions without values beside the group (folds), or the others. */
 static int add_entry(struct cdp_agg_worker *w, struct cdp_agg_part *p, const struct cdp_agg_entry *e,
-                     struct cdp_err *err)
+                     bool folds, struct cdp_err *err)
 {
     const struct cdp_agg *a = w->agg;
     const struct cdp_agg_arg *arg = &w->arg[(size_t)(e - w->entry) * a->items];
     struct cdp_agg_group *g = cdp_agg_at(&p->arena, e->group);
     struct cdp_agg_place at = {.part = p, .group = e->group, .bytes = w->bytes.data};
     for (size_t i = 0; i < a->items; i++, arg++) {
-        if (arg->kind == CDP_AGG_NONE)
-            continue;
         at.item = &a->item[i];
+        if (arg->kind == CDP_AGG_NONE || (at.item->func->class == CDP_AGG_FOLD) != folds)
+            continue;
         void *state = g->states + at.item->offset;
         int rc = arg->kind == CDP_AGG_STATE ? at.item->func->load(&at, state, cdp_agg_arg_val(arg), err)
                                             : at.item->func->add(&at, state, arg, err);
@@ -261,14 +263,17 @@ static void prefetch_values(const struct cdp_agg_worker *w, const struct cdp_agg
         const struct cdp_agg_item *item = &a->item[i];
         if (arg[i].kind != CDP_AGG_VALUE || item->func->class == CDP_AGG_FOLD)
             continue;
-        if (item->func->class == CDP_AGG_SET)
-            cdp_agg_prefetch_set(p, item->set, e->group, arg[i].hash);
-        else
+        const struct cdp_agg_group *g = cdp_agg_at(&p->arena, e->group);
+        if (item->func->class == CDP_AGG_SET) {
+            if (((const struct cdp_agg_few *)(const void *)(g->states + item->offset))->count >= CDP_AGG_FEW)
+                cdp_agg_prefetch_set(p, item->set, e->group, arg[i].hash);
+        } else {
             cdp_agg_prefetch_count(p, e->group, arg[i].hash);
+        }
     }
 }
 
-/* The part's lock is held. */
+/* The part's lock is held.  A new group's values are kept at once, so that they lie behind it. */
 static int add_entries(struct cdp_agg_worker *w, struct cdp_agg_part *p, const uint32_t *order, size_t n,
                        struct cdp_err *err)
 {
@@ -280,13 +285,13 @@ static int add_entries(struct cdp_agg_worker *w, struct cdp_agg_part *p, const u
     for (size_t i = 0; i < n; i++) {
         struct cdp_agg_entry *e = &w->entry[order[i]];
         e->group = cdp_agg_group_get(a, p, e->hash, w->bytes.data + e->key, e->key_len, err);
-        if (!e->group)
+        if (!e->group || add_entry(w, p, e, true, err) < 0)
             return -1;
         if (a->beside)
             prefetch_values(w, p, e);
     }
-    for (size_t i = 0; i < n; i++)
-        if (add_entry(w, p, &w->entry[order[i]], err) < 0)
+    for (size_t i = 0; a->beside && i < n; i++)
+        if (add_entry(w, p, &w->entry[order[i]], false, err) < 0)
             return -1;
     return 0;
 }
@@ -399,7 +404,7 @@ int cdp_agg_stream(struct cdp_agg_worker *w, struct cdp_buf *rows, uint32_t *bad
                       !(a->current = cdp_agg_group_get(a, p, e->hash, key, e->key_len, err))))
             return -1;
         e->group = a->current;
-        if (add_entry(w, p, e, err) < 0)
+        if (add_entry(w, p, e, true, err) < 0 || add_entry(w, p, e, false, err) < 0)
             return -1;
     }
     w->n = 0;

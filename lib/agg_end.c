@@ -1,7 +1,7 @@
 /* agg_end: the rows of all groups in the order of their keys, and what is spilled before.
  *
- * In memory: each part's groups are sorted, then ranges of keys are merged from all parts and written as rows, by all threads,
- * the ranges in turn.  Spilled: a part's groups become records of a sorter (lib/sort.h),
+ * In memory: a sample of the keys says where ranges of keys begin; each group goes to its range; the ranges are sorted and
+ * written as rows, by all threads, and put out in turn (a sample sort).  Spilled: a part's groups become records of a sorter (lib/sort.h),
  *
  *     group's key · 0000                     its states, as JSON
  *     group's key · item + 1 · class         the class's count, and the least value of it
@@ -10,19 +10,19 @@
  * which come back in that order: no key is a prefix of another, so the records of a group are neighbours, and so are the
  * equal classes and hashes of different spills.  One pass merges them, in the memory of one group's states.
  *
- * Memory: 16 bytes a group; a few megabytes of rows a thread. */
+ * Memory: 34 bytes a group, when the sets and indexes that only records need are given back; a range's rows a thread. */
 #include "lib/agg_impl.h"
 
 #include "lib/emit.h"
 #include "lib/mem.h"
 #include "lib/sort.h"
-#include "lib/sort_merge.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define RANGE 4096              /* groups in a range, about */
+#define MOST_RANGES 1024        /* then they are larger */
 #define SAMPLES 8               /* keys looked at for each range */
 #define PREFIX sizeof(uint32_t) /* of a spilled payload: the length of the group's key */
 #define HASH_BYTES 12
@@ -103,24 +103,41 @@ static int spill_class(struct spill *s, const struct cdp_agg_tally *t, struct cd
     return add_record(s, err);
 }
 
-static int spill_hash(struct spill *s, const struct cdp_agg_item *item, struct cdp_hash128 h,
+static int spill_hash(struct spill *s, const struct cdp_agg_item *item, struct cdp_agg_hash h,
                       struct cdp_err *err)
 {
-    struct cdp_agg_hash e = cdp_agg_set_entry(h);
-    begin_record(s, cdp_agg_at(&s->p->arena, e.group));
+    begin_record(s, cdp_agg_at(&s->p->arena, h.group));
     cdp_buf_addc(&s->key, (char)((item->index + 1) >> 8));
     cdp_buf_addc(&s->key, (char)(item->index + 1));
-    cdp_buf_add(&s->key, &e.hash, sizeof e.hash);
-    cdp_buf_add(&s->key, &e.more, sizeof e.more);
+    cdp_buf_add(&s->key, &h.hash, sizeof h.hash);
+    cdp_buf_add(&s->key, &h.more, sizeof h.more);
     return add_record(s, err);
+}
+
+/* A group's hashes that are in its state. */
+static int spill_few(struct spill *s, uint32_t group, struct cdp_err *err)
+{
+    const struct cdp_agg_group *g = cdp_agg_at(&s->p->arena, group);
+    for (size_t i = 0; i < s->a->items; i++) {
+        const struct cdp_agg_item *item = &s->a->item[i];
+        if (item->func->class != CDP_AGG_SET)
+            continue;
+        const struct cdp_agg_few *few = (const void *)(g->states + item->offset);
+        for (size_t k = 0; k < CDP_AGG_FEW && k < few->count; k++)
+            if (spill_hash(s, item, (struct cdp_agg_hash){group, few->more[k], few->hash[k]}, err) < 0)
+                return -1;
+    }
+    return 0;
 }
 
 static int spill_all(struct spill *s, struct cdp_err *err)
 {
     struct cdp_agg_part *p = s->p;
-    for (size_t i = 0; i < p->groups.slots; i++)
-        if (p->groups.slot[i].ref && spill_group(s, cdp_agg_at(&p->arena, p->groups.slot[i].ref), err) < 0)
+    for (size_t i = 0; i < p->groups.slots; i++) {
+        uint32_t ref = p->groups.slot[i].ref;
+        if (ref && (spill_group(s, cdp_agg_at(&p->arena, ref), err) < 0 || spill_few(s, ref, err) < 0))
             return -1;
+    }
     for (size_t i = 0; i < p->tallies.slots; i++)
         if (p->tallies.slot[i].ref && spill_class(s, cdp_agg_at(&p->arena, p->tallies.slot[i].ref), err) < 0)
             return -1;
@@ -130,7 +147,8 @@ static int spill_all(struct spill *s, struct cdp_err *err)
             continue;
         const struct cdp_set *set = &p->set[item->set];
         for (size_t k = 0; set->slot && k < set->slots; k++)
-            if ((set->slot[k].hi | set->slot[k].lo) && spill_hash(s, item, set->slot[k], err) < 0)
+            if ((set->slot[k].hi | set->slot[k].lo) &&
+                spill_hash(s, item, cdp_agg_set_entry(set->slot[k]), err) < 0)
                 return -1;
     }
     return 0;
@@ -154,17 +172,27 @@ struct team {
     struct cdp_agg *a;
     struct cdp_out *out;
     int (*work)(struct team *t, struct cdp_err *err);
-    _Atomic size_t next; /* work that is not taken yet */
-    struct cdp_slice *slice;
-    size_t skip;
-    struct cdp_split *split; /* ranges - 1 */
+    _Atomic size_t next;       /* work that is not taken yet */
+    atomic_uint feeds;         /* of the sorter, in use */
+    struct gathered *gathered; /* by part */
+    size_t skip;               /* bytes that all keys share */
+    struct cdp_entry *split;   /* the first group of each range but the first */
     size_t ranges;
+    struct cdp_entry *entry; /* all groups, by range */
+    size_t *start;           /* of each range in entry; and the end */
     pthread_mutex_t lock;
     pthread_cond_t turned;
     size_t turn;
-    atomic_uint feeds; /* of the sorter, in use */
     atomic_bool failed;
     struct cdp_err err;
+};
+
+/* The groups of a part. */
+struct gathered {
+    struct cdp_entry *entry;
+    uint16_t *range; /* of each */
+    size_t n;
+    size_t *count; /* how many of them go to each range; then where they go */
 };
 
 static void fail(struct team *t, const struct cdp_err *err)
@@ -230,79 +258,142 @@ static size_t common_prefix(const struct cdp_agg *a)
     return common;
 }
 
-static int sort_parts(struct team *t, struct cdp_err *err)
+#define AHEAD 8 /* groups between a prefetch and its use */
+
+/* Lists the groups of each part, with eight bytes of their keys. */
+static int gather(struct team *t, struct cdp_err *err)
 {
     struct cdp_agg *a = t->a;
     for (size_t i; !atomic_load(&t->failed) && (i = atomic_fetch_add(&t->next, 1)) < a->parts;) {
         struct cdp_agg_part *p = &a->part[i];
-        struct cdp_slice *slice = &t->slice[i];
+        struct gathered *to = &t->gathered[i];
         cdp_agg_part_close(p);
-        slice->entry = cdp_mem_alloc(p->groups.used * sizeof *slice->entry, err);
-        if (!slice->entry)
+        to->entry = cdp_mem_alloc(p->groups.used * sizeof *to->entry, err);
+        to->range = cdp_mem_alloc(p->groups.used * sizeof *to->range, err);
+        if (!to->entry || !to->range)
             return -1;
         for (size_t k = 0; k < p->groups.slots; k++) {
             if (!p->groups.slot[k].ref)
                 continue;
             struct cdp_agg_group *g = cdp_agg_at(&p->arena, p->groups.slot[k].ref);
-            slice->entry[slice->n++].ref = (uint64_t)i << 48 | (uint64_t)(uintptr_t)g->states;
+            to->entry[to->n++].ref = (uint64_t)i << 48 | (uint64_t)(uintptr_t)g->states;
         }
-        cdp_entries_sort(slice->entry, slice->n, t->skip);
+        for (size_t k = 0; k < to->n; k++) {
+            if (k + AHEAD < to->n)
+                __builtin_prefetch(cdp_entry_payload(to->entry[k + AHEAD]) - sizeof(struct cdp_agg_group) -
+                                   16);
+            const struct cdp_agg_group *g = cdp_agg_entry_group(to->entry[k]);
+            to->entry[k].prefix =
+                cdp_entry_prefix((const unsigned char *)cdp_agg_key(g), g->key_len, t->skip);
+        }
     }
     return 0;
 }
 
-/* Evenly spaced keys of all parts, sorted; every SAMPLES-th of them ends a range. */
+/* Picks the groups that ranges begin with, so that ranges are of about the same size: from an evenly spaced sample. */
 static int split_ranges(struct team *t, struct cdp_err *err)
 {
     struct cdp_agg *a = t->a;
-    size_t groups = 0, n = 0, step = RANGE / SAMPLES;
+    size_t groups = 0, n = 0;
     for (size_t i = 0; i < a->parts; i++)
-        groups += t->slice[i].n;
+        groups += t->gathered[i].n;
+    t->ranges = groups / RANGE + 1 < MOST_RANGES ? groups / RANGE + 1 : MOST_RANGES;
+    size_t step = groups / t->ranges / SAMPLES + 1;
     struct cdp_entry *sample = cdp_mem_alloc((groups / step + 1) * sizeof *sample, err);
-    t->split = cdp_mem_alloc((groups / RANGE + 1) * sizeof *t->split, err);
-    if (!sample || !t->split) {
+    t->split = cdp_mem_alloc(t->ranges * sizeof *t->split, err);
+    t->start = cdp_mem_zalloc(t->ranges + 1, sizeof *t->start, err);
+    t->entry = cdp_mem_alloc(groups * sizeof *t->entry, err);
+    if (!sample || !t->split || !t->start || !t->entry) {
         free(sample);
         return -1;
     }
+    size_t skipped = 0;
     for (size_t i = 0; i < a->parts; i++)
-        for (size_t k = step; k <= t->slice[i].n; k += step)
-            sample[n++] = t->slice[i].entry[k - 1];
+        for (size_t k = 0; k < t->gathered[i].n; k++)
+            if (++skipped == step) {
+                sample[n++] = t->gathered[i].entry[k];
+                skipped = 0;
+            }
     cdp_entries_sort(sample, n, t->skip);
-    t->ranges = 1;
-    for (size_t k = SAMPLES - 1; k < n; k += SAMPLES) {
-        struct cdp_entry_head h = cdp_entry_head(sample[k]);
-        t->split[t->ranges++ - 1] =
-            (struct cdp_split){.key = cdp_entry_key(sample[k], h), .seq = h.seq, .key_len = h.key_len};
-    }
+    for (size_t r = 1; r < t->ranges; r++)
+        t->split[r - 1] = sample[n * r / t->ranges];
     free(sample);
     return 0;
 }
 
-#define AHEAD 6 /* groups between a prefetch and its use */
+/* How many ranges begin at or before this group's key, without the first one. */
+static size_t range_of(const struct team *t, struct cdp_entry e)
+{
+    const struct cdp_entry *split = t->split;
+    size_t n = t->ranges - 1;
+    while (n) {
+        const struct cdp_entry *mid = split + n / 2;
+        bool before =
+            mid->prefix < e.prefix || (mid->prefix == e.prefix && cdp_entry_cmp(*mid, e, t->skip) <= 0);
+        split = before ? mid + 1 : split;
+        n = before ? n - n / 2 - 1 : n / 2;
+    }
+    return (size_t)(split - t->split);
+}
+
+static int choose_ranges(struct team *t, struct cdp_err *err)
+{
+    for (size_t i; !atomic_load(&t->failed) && (i = atomic_fetch_add(&t->next, 1)) < t->a->parts;) {
+        struct gathered *g = &t->gathered[i];
+        g->count = cdp_mem_zalloc(t->ranges, sizeof *g->count, err);
+        if (!g->count)
+            return -1;
+        for (size_t k = 0; k < g->n; k++) {
+            g->range[k] = (uint16_t)range_of(t, g->entry[k]);
+            g->count[g->range[k]]++;
+        }
+    }
+    return 0;
+}
+
+/* Where each range begins, and each part's groups in it. */
+static void place_ranges(struct team *t)
+{
+    size_t at = 0;
+    for (size_t r = 0; r < t->ranges; r++) {
+        t->start[r] = at;
+        for (size_t i = 0; i < t->a->parts; i++) {
+            size_t count = t->gathered[i].count[r];
+            t->gathered[i].count[r] = at;
+            at += count;
+        }
+    }
+    t->start[t->ranges] = at;
+}
+
+static int scatter(struct team *t, struct cdp_err *err)
+{
+    (void)err;
+    for (size_t i; (i = atomic_fetch_add(&t->next, 1)) < t->a->parts;) {
+        struct gathered *g = &t->gathered[i];
+        for (size_t k = 0; k < g->n; k++)
+            t->entry[g->count[g->range[k]]++] = g->entry[k];
+        free(g->entry);
+        g->entry = NULL;
+    }
+    return 0;
+}
 
 static int write_range(struct team *t, size_t range, struct cdp_agg_row *row, struct cdp_err *err)
 {
-    struct cdp_agg *a = t->a;
-    struct cdp_merge *m =
-        cdp_merge_slices(t->slice, a->parts, t->skip, false, range ? &t->split[range - 1] : NULL,
-                         range + 1 < t->ranges ? &t->split[range] : NULL, err);
-    struct cdp_entry e, ahead[AHEAD];
-    size_t n = 0, i = 0;
-    int rc = 0;
-    if (!m)
-        return -1;
-    do {
-        while (n - i < AHEAD && cdp_merge_entry(m, &e)) {
-            __builtin_prefetch(cdp_agg_entry_group(e)->states + 64);
-            ahead[n++ % AHEAD] = e;
+    struct cdp_entry *e = t->entry + t->start[range];
+    size_t n = t->start[range + 1] - t->start[range];
+    cdp_entries_sort(e, n, t->skip);
+    for (size_t i = 0; i < n; i++) {
+        if (i + AHEAD < n) {
+            const char *g = (const char *)cdp_agg_entry_group(e[i + AHEAD]);
+            for (int line = -64; line <= 128; line += 64)
+                __builtin_prefetch(g + line);
         }
-        if (i == n)
-            break;
-        e = ahead[i++ % AHEAD];
-        rc = cdp_agg_row_write(row, &a->part[e.ref >> 48], cdp_agg_entry_group(e), err);
-    } while (rc == 0);
-    cdp_merge_free(m);
-    return rc;
+        if (cdp_agg_row_write(row, &t->a->part[e[i].ref >> 48], cdp_agg_entry_group(e[i]), err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 /* Waits for the range's turn and puts its rows out.  On a regular file they are written after the turn. */
@@ -348,13 +439,24 @@ static int finish_memory(struct cdp_agg *a, struct cdp_out *out, struct cdp_err 
     int rc = -1;
     pthread_mutex_init(&t.lock, NULL);
     pthread_cond_init(&t.turned, NULL);
-    t.slice = cdp_mem_zalloc(a->parts, sizeof *t.slice, err);
-    if (t.slice && run(&t, sort_parts, err) == 0 && split_ranges(&t, err) == 0)
-        rc = run(&t, write_ranges, err);
-    for (size_t i = 0; t.slice && i < a->parts; i++)
-        free(t.slice[i].entry);
-    free(t.slice);
+    t.gathered = cdp_mem_zalloc(a->parts, sizeof *t.gathered, err);
+    if (!t.gathered || run(&t, gather, err) < 0 || split_ranges(&t, err) < 0 ||
+        run(&t, choose_ranges, err) < 0)
+        goto done;
+    place_ranges(&t);
+    if (run(&t, scatter, err) < 0)
+        goto done;
+    rc = run(&t, write_ranges, err);
+done:
+    for (size_t i = 0; t.gathered && i < a->parts; i++) {
+        free(t.gathered[i].entry);
+        free(t.gathered[i].range);
+        free(t.gathered[i].count);
+    }
+    free(t.gathered);
     free(t.split);
+    free(t.start);
+    free(t.entry);
     pthread_cond_destroy(&t.turned);
     pthread_mutex_destroy(&t.lock);
     return rc;

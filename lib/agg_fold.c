@@ -229,11 +229,11 @@ int cdp_agg_take_number(struct cdp_agg_worker *w, const struct cdp_agg_item *ite
         return 0;
     if (v.type != CDP_NUMBER)
         return cdp_err_set(err, CDP_EXIT_DATA, "%s: not a number", item->name);
-    if (cdp_num_small(v.p, v.len, &arg->coef, &arg->exp)) {
+    int64_t reach = item->func->squares ? SQUARE_REACH : CDP_NUM_MAX_EXP;
+    if (cdp_num_small(v.p, v.len, &arg->coef, &arg->exp) && arg->exp >= -reach && arg->exp <= reach - 18) {
         arg->kind = CDP_AGG_SMALL;
         return 0;
     }
-    int64_t reach = item->func->squares ? SQUARE_REACH : CDP_NUM_MAX_EXP;
     if (!cdp_num_split(v.p, v.len, &d) || (d.n && (d.exp < -reach || d.exp + (int64_t)d.count - 1 > reach)))
         return cdp_err_set(err, CDP_EXIT_DATA,
                            "%s: a number with digits beyond 1e±%lld, past exact arithmetic", item->name,

@@ -165,7 +165,16 @@ enum cdp_agg_args {
 enum cdp_agg_class {
     CDP_AGG_FOLD,  /* all is in the group's state */
     CDP_AGG_TALLY, /* values are counted beside it; the state is a uint64_t: how many there were */
-    CDP_AGG_SET,   /* hashes of values are kept beside it; the state is a uint64_t: how many there are */
+    CDP_AGG_SET,   /* hashes of values are kept beside it; the state is a struct cdp_agg_few */
+};
+
+/* The state of SET. */
+#define CDP_AGG_FEW 2
+
+struct cdp_agg_few {
+    uint64_t count;             /* distinct values */
+    uint64_t hash[CDP_AGG_FEW]; /* of the first ones, of which the set knows nothing */
+    uint32_t more[CDP_AGG_FEW];
 };
 
 /* Is the least value of a class kept? */

@@ -143,10 +143,7 @@ int cdp_agg_part_init(struct cdp_agg_part *p, size_t sets, struct cdp_err *err)
 
 static void free_states(const struct cdp_agg *a, struct cdp_agg_part *p)
 {
-    bool owning = false;
-    for (size_t k = 0; k < a->items; k++)
-        owning |= a->item[k].func->free != NULL;
-    for (size_t i = 0; owning && i < p->groups.slots; i++) {
+    for (size_t i = 0; p->heap && i < p->groups.slots; i++) {
         if (!p->groups.slot[i].ref)
             continue;
         struct cdp_agg_group *g = cdp_agg_at(&p->arena, p->groups.slot[i].ref);
@@ -270,6 +267,7 @@ void cdp_agg_prefetch_group(const struct cdp_agg_part *p, uint64_t hash)
         __builtin_prefetch(g - 64, 1);
         __builtin_prefetch(g, 1);
         __builtin_prefetch(g + 64, 1);
+        __builtin_prefetch(g + 128, 1);
     }
 }
 

@@ -118,12 +118,6 @@ static bool take_operand(const char *s, struct operand *o)
     return true;
 }
 
-bool cdp_agg_operand(const char *text)
-{
-    struct operand o;
-    return take_operand(text + name_in_front(text), &o);
-}
-
 /* ---- parts of an item ---- */
 
 static int usage(struct cdp_err *err, const char *text, const char *what)
@@ -238,16 +232,31 @@ int cdp_agg_by(struct cdp_agg *a, const char *text, struct cdp_err *err)
 
 /* ---- aggregates ---- */
 
-static const struct cdp_agg_func *find_func(const struct cdp_agg *a, struct text name)
+static const struct cdp_agg_func *known(struct text name)
 {
     static const struct cdp_agg_func *const list[] = {cdp_agg_fold_funcs, cdp_agg_tally_funcs,
                                                       cdp_agg_bag_funcs};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
         for (const struct cdp_agg_func *f = list[i]; f->name; f++)
             if (strlen(f->name) == name.n && memcmp(f->name, name.p, name.n) == 0)
-                return f->class == CDP_AGG_SET && (a->opts.partial || a->opts.sorted) ? &cdp_agg_values_func
-                                                                                      : f;
+                return f;
     return NULL;
+}
+
+/* Hashes serve where values need not be written, nor sets be cleared for each group. */
+static const struct cdp_agg_func *find_func(const struct cdp_agg *a, struct text name)
+{
+    const struct cdp_agg_func *f = known(name);
+    return f && f->class == CDP_AGG_SET && (a->opts.partial || a->opts.sorted) ? &cdp_agg_values_func : f;
+}
+
+/* What begins like a call of a known function is one, be it wrong; any other word must look right to the end. */
+bool cdp_agg_operand(const char *text)
+{
+    struct operand o;
+    text += name_in_front(text);
+    size_t n = word(text);
+    return (n && text[n] == '(' && known((struct text){text, n})) || take_operand(text, &o);
 }
 
 /* The next argument, up to a comma; NULL where there is none. */

@@ -5,8 +5,8 @@
  * come in order, and the result is made in one pass over them, in memory that does not grow with their number.  So they can
  * be spilled and merged like groups.
  *
- * count_distinct keeps 16-byte entries in a set of hashes instead (96 bits of the value's hash and the group, at most three
- * quarters full) where its values need not be written as a state. */
+ * count_distinct keeps hashes instead (96 bits of the value's) where its values need not be written as a state: the first
+ * two of a group in its state, the others in a set of 16-byte entries that is at most three quarters full. */
 #include "lib/agg_impl.h"
 
 #include "lib/ddsketch.h"
@@ -464,13 +464,22 @@ static int take_hash(struct cdp_agg_worker *w, const struct cdp_agg_item *item, 
     return 0;
 }
 
+/* Most groups have few distinct values: the first hashes are in the state, only the others go to the set. */
 static int set_add(const struct cdp_agg_place *at, void *state, const struct cdp_agg_arg *arg,
                    struct cdp_err *err)
 {
-    int added = cdp_agg_set_add(at->part, at->item->set, at->group, arg->hash, arg->n, err);
-    if (added < 0)
+    struct cdp_agg_few *few = state;
+    for (size_t i = 0; i < CDP_AGG_FEW && i < few->count; i++)
+        if (few->hash[i] == arg->hash && few->more[i] == arg->n)
+            return 0;
+    int added = 1;
+    if (few->count < CDP_AGG_FEW) {
+        few->hash[few->count] = arg->hash;
+        few->more[few->count] = arg->n;
+    } else if ((added = cdp_agg_set_add(at->part, at->item->set, at->group, arg->hash, arg->n, err)) < 0) {
         return -1;
-    *(uint64_t *)state += (unsigned)added;
+    }
+    few->count += (unsigned)added;
     return 0;
 }
 
@@ -506,7 +515,7 @@ const struct cdp_agg_func cdp_agg_tally_funcs[] = {
      .state = "count_distinct",
      .shape = "*v",
      .class = CDP_AGG_SET,
-     .size = sizeof(uint64_t),
+     .size = sizeof(struct cdp_agg_few),
      .take = take_hash,
      .add = set_add,
      .load = set_load,
