@@ -167,7 +167,9 @@ any_pieces()
 
 any_shards()
 {
-    local p all=()
+    local p base=()
+    # A late record must meet the delete that it comes after.
+    [ "$1" != cdp-snapshot ] || args+=(--horizon 5000d)
     result "$1" "$(input)" want || return
     split -n l/3 "$(input)" shard.
     case $1 in
@@ -189,7 +191,7 @@ any_shards()
         ;;
     cdp-snapshot) # each on the one before
         for p in shard.*; do
-            result "$1" "$p" next "${all[@]}" && mv next base && all=(--base base) || return
+            result "$1" "$p" next "${base[@]}" && mv next base && base=(--base base) || return
         done
         cp base got
         ;;
