@@ -2,7 +2,8 @@
  *
  * A loser tree over sources; a source is an operand with its reader, or a run in a temporary file that holds what several
  * operands had.  While there are more sources than may be open at a time, the first ones in the queue are merged into a run,
- * which goes to its end: so no more is written to temporary files than must be.  Equal keys are told apart by the
+ * which goes to its end: so no more is written to temporary files than must be.  Runs that wait are open files, too: when
+ * they are as many, they are merged first.  Equal keys are told apart by the
  * operand's number and the record's, which runs keep, so that the order of merging does not matter. */
 #include "lib/sort_inputs.h"
 
@@ -34,8 +35,8 @@ struct source {
 struct inputs {
     struct cdp_flow *flow;
     const struct cdp_inputs_opts *opts;
-    struct source *queue; /* [first, n) wait */
-    size_t first, n;
+    struct source *queue; /* n that wait: operands, then runs */
+    size_t n, runs;
     struct cdp_run_policy policy;
     bool any; /* under unique: `last` is the key written last */
     struct cdp_buf last;
@@ -184,30 +185,35 @@ static int merge(struct inputs *in, struct source *s, uint32_t k, struct cdp_run
     return rc < 0 ? -1 : 0;
 }
 
-/* Merges the first k of the queue into a run at its end. */
-static int merge_to_run(struct inputs *in, size_t k, struct cdp_err *err)
+/* Merges k of the queue into a run at its end. */
+static int merge_to_run(struct inputs *in, size_t from, size_t k, struct cdp_err *err)
 {
+    struct source *s = in->queue + from;
     struct cdp_run_writer *w = cdp_run_create(in->flow->common->tmpdir, FRAME, 2, &in->policy, err);
     if (!w)
         return -1;
-    if (merge(in, in->queue + in->first, (uint32_t)k, w, err) < 0) {
+    for (size_t i = 0; i < k; i++)
+        in->runs -= s[i].run != NULL;
+    if (merge(in, s, (uint32_t)k, w, err) < 0) {
         cdp_run_abandon(w);
         return -1;
     }
     struct cdp_run *run = cdp_run_finish(w, err);
     if (!run)
         return -1;
-    in->first += k;
+    in->n -= k;
+    memmove(s, s + k, (in->n - from) * sizeof *s);
     in->queue[in->n++] = (struct source){.run = run};
+    in->runs++;
     return 0;
 }
 
 static size_t most_open(const struct cdp_flow *f)
 {
     size_t most = cdp_flow_memory(f) / INPUT_COST;
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < most + SPARE_FILES)
-        most = limit.rlim_cur > SPARE_FILES ? limit.rlim_cur - SPARE_FILES : 0;
+    struct rlimit limit; /* as many again are runs that wait */
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 2 * most + SPARE_FILES)
+        most = limit.rlim_cur > SPARE_FILES ? (limit.rlim_cur - SPARE_FILES) / 2 : 0;
     return most < MIN_OPEN ? MIN_OPEN : most > MAX_OPEN ? MAX_OPEN : most;
 }
 
@@ -216,19 +222,22 @@ int cdp_inputs_merge(struct cdp_flow *f, const struct cdp_inputs_opts *opts, con
 {
     struct inputs in = {.flow = f, .opts = opts};
     size_t most = most_open(f);
-    in.queue = cdp_mem_zalloc(2 * n, sizeof *in.queue, err); /* each run replaces two sources or more */
+    in.queue = cdp_mem_zalloc(n + 1, sizeof *in.queue, err);
     if (!in.queue)
         return -1;
     for (; in.n < n; in.n++)
         in.queue[in.n] = (struct source){.name = name[in.n], .operand = in.n};
     int rc = 0;
-    while (rc == 0 && in.n - in.first > most) {
-        size_t surplus = in.n - in.first - most + 1;
-        rc = merge_to_run(&in, surplus < most ? surplus : most, err);
+    while (rc == 0 && in.n > most) {
+        size_t surplus = in.n - most + 1;
+        if (in.runs >= most)
+            rc = merge_to_run(&in, in.n - in.runs, most, err);
+        else
+            rc = merge_to_run(&in, 0, surplus < most ? surplus : most, err);
     }
     if (rc == 0)
-        rc = merge(&in, in.queue + in.first, (uint32_t)(in.n - in.first), NULL, err);
-    for (size_t i = in.first; i < in.n; i++)
+        rc = merge(&in, in.queue, (uint32_t)in.n, NULL, err);
+    for (size_t i = 0; i < in.n; i++)
         source_close(&in.queue[i]);
     free(in.queue);
     cdp_buf_free(&in.last);
