@@ -131,8 +131,7 @@ static int apply_sorted(void *tool, struct cdp_batch *b, struct cdp_err *err)
     t->flow.counts.out += w->kept;
     if (cdp_agg_stream(w->agg, &w->rows, &bad, err) < 0) {
         if (bad != UINT32_MAX)
-            cdp_err_prefix(err, "%s:%llu", cdp_batch_source(b),
-                           (unsigned long long)(b->first_line + cdp_batch_line(b, bad) - 1));
+            cdp_err_prefix(err, "%s:%llu", cdp_batch_source(b), (unsigned long long)cdp_batch_line(b, bad));
         return -1;
     }
     return cdp_batch_emit(b, w->rows.data, w->rows.len, 0, err);
