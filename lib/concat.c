@@ -253,7 +253,7 @@ static int stream(struct worker *w)
         if ((n = fetch(w)) > 0)
             last = w->buf[w->len - 1];
     }
-    if (last != '\n')
+    if (n == 0 && last != '\n')
         w->buf[w->len++] = '\n';
     return n < 0 ? -1 : 0;
 }
@@ -266,7 +266,8 @@ static int input(struct worker *w)
     struct stat st;
     w->streams = run->opts->threads == 1 || w->i + 1 == run->in->n;
     /* What may never end is not opened before its turn. */
-    if ((strcmp(path, "-") == 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode))) && !wait_turn(w))
+    if ((strcmp(path, "-") == 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode))) &&
+        (!wait_turn(w) || cdp_out_flush(run->out, &w->err) < 0))
         return -1;
     if (!(w->arc = cdp_arc_open(path, &w->err)))
         return -1;
@@ -413,7 +414,7 @@ int cdp_concat_range(const char *path, unsigned long long from, unsigned long lo
         place += end;
         if (!begun && !(begun = behind_newline(buf, end, &at)))
             continue;
-        if (here + at >= to)
+        if (last == '\n' && here + at >= to)
             break;
         if (place >= to) {
             size_t stop_at = to - 1 > here ? (size_t)(to - 1 - here) : 0;

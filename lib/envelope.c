@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#define LEAST 32  /* bytes of a piece, however small a record may be */
 #define FLAGS 128 /* bytes that a record has besides its head and its text, at most */
 
 struct line {
@@ -125,7 +126,7 @@ static void add_bad(struct cdp_envelope *e, const struct line *at, const char *e
                     const char *p, size_t n)
 {
     /* A byte takes at most six as an escape. */
-    size_t room = e->max / 8 > e->head.len + 2 * FLAGS ? e->max / 8 : e->head.len + 2 * FLAGS;
+    size_t rest = e->head.len + 2 * FLAGS, room = e->max > rest + 6 * LEAST ? (e->max - rest) / 6 : LEAST;
     struct cdp_buf *out = &e->out;
     struct line piece = *at;
     do {

@@ -14,6 +14,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct options {
     struct cdp_common common;
@@ -188,6 +190,18 @@ static int bound(const char *option, const char *text, bool last, uint64_t *minu
     return 0;
 }
 
+/* Appended to itself, a file would never end. */
+static int refuse_output(const struct cat *c, struct cdp_err *err)
+{
+    struct stat out, st;
+    if (c->opt.common.output || fstat(STDOUT_FILENO, &out) < 0 || !S_ISREG(out.st_mode))
+        return 0;
+    for (size_t i = 0; i < c->inputs.n; i++)
+        if (stat(c->inputs.path[i], &st) == 0 && st.st_dev == out.st_dev && st.st_ino == out.st_ino)
+            return cdp_err_set(err, CDP_EXIT_USAGE, "%s: is an input and the output", c->inputs.path[i]);
+    return 0;
+}
+
 static int list_inputs(struct cat *c, struct cdp_err *err)
 {
     const struct options *o = &c->opt;
@@ -221,7 +235,7 @@ static int set_up(struct cat *c, struct cdp_err *err)
     o->common.operands += o->files_from != NULL;
     int rc = cdp_flow_open(&c->flow, err);
     o->common.operands -= o->files_from != NULL;
-    if (rc < 0 || list_inputs(c, err) < 0)
+    if (rc < 0 || list_inputs(c, err) < 0 || refuse_output(c, err) < 0)
         return -1;
     return c->keeps_state ? cdp_intake_compare(&c->intake, &c->inputs, o->state, err) : 0;
 }
