@@ -1,5 +1,6 @@
 /* simd: the few vector operations that scan is made of, for the instruction set this file is compiled for:
- * AVX2, SSE2 (the x86-64 baseline), NEON, or eight bytes at a time in plain C.
+ * AVX2, SSE2 (the x86-64 baseline), 64-bit NEON, or eight bytes at a time in plain C, which the tests ask for by
+ * CDP_SIMD_SCALAR.
  *
  *     CDP_SIMD_STRIDE     bytes a step looks at
  *     cdp_simd_stops(p, &high)
@@ -13,7 +14,41 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__AVX2__)
+#if defined(CDP_SIMD_SCALAR) || !(defined(__AVX2__) || defined(__SSE2__) || defined(__aarch64__))
+#define CDP_SIMD_NAME "scalar"
+#define CDP_SIMD_STRIDE 8
+typedef uint64_t cdp_simd_high;
+
+static inline cdp_simd_high cdp_simd_none(void)
+{
+    return 0;
+}
+
+/* Bit 7 of each byte that stops (https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord); a
+ * borrow can only mark a byte above one that is marked rightly, and the lowest one is all that is asked for.
+ */
+static inline uint64_t cdp_simd_stops(const char *p, cdp_simd_high *high)
+{
+    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+    uint64_t v = 0;
+    for (unsigned i = 0; i < 8; i++)
+        v |= (uint64_t)(unsigned char)p[i] << (8 * i);
+    uint64_t quote = v ^ ones * '"', slash = v ^ ones * '\\';
+    *high |= v;
+    return (((quote - ones) & ~quote) | ((slash - ones) & ~slash) | ((v - ones * 0x20) & ~v)) & tops;
+}
+
+static inline unsigned cdp_simd_first(uint64_t mask)
+{
+    return (unsigned)__builtin_ctzll(mask) / 8;
+}
+
+static inline bool cdp_simd_any_high(cdp_simd_high high)
+{
+    return (high & 0x8080808080808080u) != 0;
+}
+
+#elif defined(__AVX2__)
 #include <immintrin.h>
 #define CDP_SIMD_NAME "avx2"
 #define CDP_SIMD_STRIDE 32
@@ -75,7 +110,7 @@ static inline bool cdp_simd_any_high(cdp_simd_high high)
     return _mm_movemask_epi8(high) != 0;
 }
 
-#elif defined(__ARM_NEON)
+#elif defined(__aarch64__)
 #include <arm_neon.h>
 #define CDP_SIMD_NAME "neon"
 #define CDP_SIMD_STRIDE 16
@@ -104,40 +139,6 @@ static inline unsigned cdp_simd_first(uint64_t mask)
 static inline bool cdp_simd_any_high(cdp_simd_high high)
 {
     return vmaxvq_u8(high) >= 0x80;
-}
-
-#else
-#define CDP_SIMD_NAME "scalar"
-#define CDP_SIMD_STRIDE 8
-typedef uint64_t cdp_simd_high;
-
-static inline cdp_simd_high cdp_simd_none(void)
-{
-    return 0;
-}
-
-/* Bit 7 of each byte that stops (https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord); a
- * borrow can only mark a byte above one that is marked rightly, and the lowest one is all that is asked for.
- */
-static inline uint64_t cdp_simd_stops(const char *p, cdp_simd_high *high)
-{
-    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-    uint64_t v = 0;
-    for (unsigned i = 0; i < 8; i++)
-        v |= (uint64_t)(unsigned char)p[i] << (8 * i);
-    uint64_t quote = v ^ ones * '"', slash = v ^ ones * '\\';
-    *high |= v;
-    return (((quote - ones) & ~quote) | ((slash - ones) & ~slash) | ((v - ones * 0x20) & ~v)) & tops;
-}
-
-static inline unsigned cdp_simd_first(uint64_t mask)
-{
-    return (unsigned)__builtin_ctzll(mask) / 8;
-}
-
-static inline bool cdp_simd_any_high(cdp_simd_high high)
-{
-    return (high & 0x8080808080808080u) != 0;
 }
 #endif
 
