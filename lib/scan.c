@@ -16,9 +16,7 @@ __attribute__((constructor)) static void choose(void)
 {
     scan_name = cdp_scan_base_name;
 #if defined(__x86_64__)
-    const char *asked = getenv("CDP_SIMD");
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-        !(asked && strcmp(asked, "sse2") == 0)) {
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2")) {
         scan_line = cdp_scan_line_avx2;
         scan_name = "avx2";
     }

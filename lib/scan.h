@@ -44,8 +44,7 @@ const char *cdp_scan_line(const struct cdp_plan *plan, const char *p, struct cdp
 bool cdp_scan_document(const struct cdp_plan *plan, const char *p, size_t n, struct cdp_val *fields,
                        struct cdp_scan_fault *fault);
 
-/* The implementation in use: "avx2", "sse2", "neon" or "scalar".  CDP_SIMD in the environment of a test build
- * picks one by name. */
+/* The implementation in use: "avx2", "sse2", "neon" or "scalar". */
 const char *cdp_scan_impl(void);
 
 #endif
