@@ -1,17 +1,42 @@
-/* The scanner: grammar, extraction, repeated and escaped keys, depth, and the conformance suites where they
- * are. */
-#include "lib/scan.h"
+/* The scanner, every implementation that runs here: grammar, extraction, repeated and escaped keys, depth, what stands
+ * where vectors end, and the conformance suites where they are. */
 #include "lib/atomic.h"
+#include "lib/scan_plan.h"
 #include "lib/utf8.h"
 #include "tap.h"
 
 #include <dirent.h>
 #include <stdlib.h>
 
+#define CDP_SIMD_SCALAR
+#define SCAN_LINE scan_line_scalar
+static cdp_scan_fn scan_line_scalar;
+#include "lib/scan_impl.h"
+
+static cdp_scan_fn *scan_line; /* the one that is tested */
+
+/* Padding that is text, so that what is read of it shows. */
+static char *line_of(const char *text, size_t n)
+{
+    char *line = malloc(n + 1 + CDP_PAD);
+    if (!line)
+        abort();
+    memcpy(line, text, n);
+    line[n] = '\n';
+    memset(line + n + 1, '"', CDP_PAD);
+    return line;
+}
+
+/* A newline is white space, as in a document. */
 static bool accepts(const char *text, size_t n)
 {
     struct cdp_scan_fault fault;
-    return cdp_scan_document(NULL, text, n, NULL, &fault);
+    char *line = line_of(text, n);
+    for (char *p = line; (p = memchr(p, '\n', (size_t)(line + n - p)));)
+        *p = '\r';
+    bool good = scan_line(NULL, line, NULL, &fault) != NULL;
+    free(line);
+    return good;
 }
 
 /* Scans one line for the path and compares the raw span; want NULL: missing. */
@@ -21,12 +46,10 @@ static void extract(const char *path, const char *json, const char *want)
     struct cdp_plan *plan = cdp_plan_new(&err);
     struct cdp_val field[4];
     struct cdp_scan_fault fault;
-    char line[512] = {0};
     size_t n = strlen(json);
-    memcpy(line, json, n);
-    line[n] = '\n';
+    char *line = line_of(json, n);
     int slot = plan ? cdp_plan_add_text(plan, path, &err) : -1;
-    const char *end = slot < 0 ? NULL : cdp_scan_line(plan, line, field, &fault);
+    const char *end = slot < 0 ? NULL : scan_line(plan, line, field, &fault);
     char name[700];
     snprintf(name, sizeof name, "%s in %s", path, json);
     if (!end || end != line + n + 1) {
@@ -38,19 +61,18 @@ static void extract(const char *path, const char *json, const char *want)
         snprintf(got, sizeof got, "%.*s", (int)field[slot].len, field[slot].p ? field[slot].p : "");
         is(got, want, name);
     }
+    free(line);
     cdp_plan_free(plan);
 }
 
 static void fails(const char *json, size_t at, const char *what)
 {
     struct cdp_scan_fault fault = {0};
-    char line[512] = {0};
-    size_t n = strlen(json);
-    memcpy(line, json, n);
-    line[n] = '\n';
-    const char *end = cdp_scan_line(NULL, line, NULL, &fault);
+    char *line = line_of(json, strlen(json));
+    const char *end = scan_line(NULL, line, NULL, &fault);
     ok(!end && (size_t)(fault.at - line) == at && strcmp(fault.what, what) == 0, "%s fails at %zu: %s", json,
        at, end ? "accepted" : fault.what);
+    free(line);
 }
 
 static void extraction(void)
@@ -194,13 +216,115 @@ static void utf8_tests(void)
     ok(seen > 100 && wrong == 0, "utf8tests: %zu sequences, %zu wrong", seen, wrong);
 }
 
+/* One special byte at every place of a string that is longer than the longest vector, and a non-ASCII letter that lies
+ * across each of its ends. */
+static void vector_ends(void)
+{
+    size_t wrong = 0;
+    for (size_t n = 0; n < 100; n++) {
+        char text[160];
+        struct cdp_scan_fault fault;
+        const struct {
+            const char *bytes, *what;
+        } cases[] = {
+            {"", NULL},
+            {"\\\"", NULL},
+            {"\\\\", NULL},
+            {"\\u00e9", NULL},
+            {"\xc3\xa9", NULL},
+            {"\xe2\x82\xac", NULL},
+            {"\xf0\x9f\x98\x80", NULL},
+            {"\x7f", NULL},
+            {"\x01", "raw control character in a string"},
+            {"\x1f", "raw control character in a string"},
+            {"\\x", "bad escape in a string"},
+            {"\\u00g0", "bad escape in a string"},
+            {"\xc3", "invalid UTF-8"},
+            {"\x80", "invalid UTF-8"},
+            {"\xf0\x9f\x98", "invalid UTF-8"},
+        };
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+            size_t len =
+                (size_t)snprintf(text, sizeof text, "\"%.*s%s%.*s\"", (int)n,
+                                 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                                 "aaaaaaaaaaaaaaaaaaaaaaaaaa",
+                                 cases[i].bytes, (int)(n % 40), "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
+            char *line = line_of(text, len);
+            const char *end = scan_line(NULL, line, NULL, &fault);
+            bool good = cases[i].what
+                            ? !end && fault.at == line + 1 + n && strcmp(fault.what, cases[i].what) == 0
+                            : end == line + len + 1;
+            if (!good)
+                printf("# case %zu at %zu\n", i, n);
+            wrong += !good;
+            free(line);
+        }
+    }
+    ok(wrong == 0, "special bytes at every place of a vector: %zu wrong", wrong);
+}
+
+/* Newlines in a document, and where its faults are. */
+static void documents(void)
+{
+    struct cdp_err err;
+    struct cdp_scan_fault fault;
+    struct cdp_val field[1];
+    struct cdp_plan *plan = cdp_plan_new(&err);
+    const char *text = "{\n  \"a\":\n  [1,\n2]\n}\n";
+    ok(plan && cdp_plan_add_text(plan, "a", &err) == 0, "a plan");
+    ok(cdp_scan_document(plan, text, strlen(text), field, &fault) && field[0].p == text + 11 &&
+           field[0].len == 6 && field[0].type == CDP_ARRAY,
+       "a document of several lines");
+    text = "{\n\"a\": \"x\ny\"}";
+    ok(!cdp_scan_document(plan, text, strlen(text), field, &fault) && fault.at == text + 9,
+       "no newline in a string");
+    ok(!cdp_scan_document(plan, "", 0, field, &fault), "an empty document is none");
+    cdp_plan_free(plan);
+}
+
+static void plans(void)
+{
+    struct cdp_err err;
+    struct cdp_plan *plan = cdp_plan_new(&err);
+    ok(cdp_plan_add_text(plan, ".a.b", &err) == 0 && cdp_plan_add_text(plan, "a", &err) == 1 &&
+           cdp_plan_add_text(plan, ".a[\"b\"]", &err) == 0 && cdp_plan_add_text(plan, ".", &err) == 2 &&
+           cdp_plan_width(plan) == 3,
+       "a path that is there has one slot");
+    ok(cdp_plan_add_text(plan, "a b", &err) == -1 && err.exit == CDP_EXIT_USAGE && cdp_plan_width(plan) == 3,
+       "a bad path has none");
+    cdp_plan_free(plan);
+}
+
 int main(void)
 {
-    printf("# %s\n", cdp_scan_impl());
-    extraction();
-    faults();
-    depth();
-    json_test_suite();
-    utf8_tests();
+    const struct {
+        const char *name;
+        cdp_scan_fn *fn;
+        bool runs;
+    } impl[] = {
+        {CDP_SIMD_NAME, scan_line_scalar, true},
+        {cdp_scan_base_name, cdp_scan_line_base, true},
+#if defined(__x86_64__)
+        {"avx2", cdp_scan_line_avx2,
+         __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2")},
+#endif
+    };
+    printf("# in use: %s\n", cdp_scan_impl());
+    for (size_t i = 0; i < sizeof impl / sizeof *impl; i++) {
+        if (!impl[i].runs) {
+            skip("the processor has no AVX2");
+            continue;
+        }
+        printf("# %s\n", impl[i].name);
+        scan_line = impl[i].fn;
+        extraction();
+        faults();
+        depth();
+        vector_ends();
+        json_test_suite();
+        utf8_tests();
+    }
+    documents();
+    plans();
     return done();
 }
