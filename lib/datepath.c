@@ -90,7 +90,7 @@ static bool hive(const char *p, size_t n, struct partial *t)
     for (int u = YEAR; u <= HOUR; u++) {
         if (len != strlen(name[u]) || memcmp(p, name[u], len) != 0)
             continue;
-        if (number(equals + 1, rest, 0, (enum unit)u, &found) != rest)
+        if (rest == 0 || number(equals + 1, rest, 0, (enum unit)u, &found) != rest)
             break;
         if (u == YEAR)
             *t = found;
