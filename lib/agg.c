@@ -6,7 +6,7 @@
  * the counted values ahead of their use.  As no state depends on the order of records, no turn is waited for.
  *
  * Memory: BATCH records' keys and operands a worker; the table as in agg_part.c; past the budget, a part that has its share
- * or more is spilled (agg_end.c). */
+ * or more is spilled (agg_spill.c). */
 #include "lib/agg_impl.h"
 
 #include "lib/mem.h"
@@ -221,6 +221,8 @@ int cdp_agg_record(struct cdp_agg_worker *w, const struct cdp_rec *r, struct cdp
         rc = take_item(w, &a->item[i], r, &arg[i], err);
     if (rc == 0)
         rc = cdp_buf_check(&w->bytes, err);
+    if (rc == 0 && w->bytes.len > UINT32_MAX)
+        rc = cdp_err_set(err, CDP_EXIT_IO, "the keys and values of a block take more than 4 GiB");
     if (rc < 0) {
         w->bytes.len = bytes;
         return err->exit == CDP_EXIT_DATA ? CDP_REC_REJECT : -1;

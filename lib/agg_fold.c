@@ -485,6 +485,16 @@ static int keep_better(const struct cdp_agg_place *at, struct cdp_agg_kept *kept
 static int extreme_add(const struct cdp_agg_place *at, void *state, const struct cdp_agg_arg *arg,
                        struct cdp_err *err)
 {
+    const struct cdp_agg_kept *kept = state;
+    if (kept->ref && arg->type == CDP_STRING &&
+        !arg->escaped) { /* nearly always, and then without a detour */
+        const char *old = cdp_agg_kept_bytes(at->part, kept);
+        if (*old == '"' && !cdp_agg_kept_escaped(at->part, kept)) {
+            int c = cdp_agg_compare_bytes(arg->p + 1, arg->len - 2, old + 1, kept->len - 2);
+            if (at->item->func->sign < 0 ? c >= 0 : c <= 0)
+                return 0;
+        }
+    }
     return keep_better(at, state, cdp_agg_arg_val(arg), err);
 }
 

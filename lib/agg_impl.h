@@ -7,7 +7,8 @@
  *     agg_tally.c  functions that count values: count_distinct, top, histogram, quantile, …
  *     agg_bag.c    collect and collect_distinct
  *     agg_row.c    a group as a line of output
- *     agg_end.c    spilling, and the rows of all groups in order */
+ *     agg_end.c    the rows of all groups in order
+ *     agg_spill.c  what is spilled, and its rows */
 #ifndef CDP_AGG_IMPL_H
 #define CDP_AGG_IMPL_H
 
@@ -20,6 +21,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
 struct cdp_sort;
 
@@ -392,6 +394,11 @@ static inline const char *cdp_agg_kept_bytes(const struct cdp_agg_part *p, const
     return (const char *)cdp_agg_at(&p->arena, kept->ref) + sizeof(uint32_t);
 }
 
+static inline bool cdp_agg_kept_escaped(const struct cdp_agg_part *p, const struct cdp_agg_kept *kept)
+{
+    return *(const uint32_t *)cdp_agg_at(&p->arena, kept->ref) & 1;
+}
+
 /* The value, which begins `skip` bytes in. */
 struct cdp_val cdp_agg_kept_val(const struct cdp_agg_part *p, const struct cdp_agg_kept *kept, size_t skip);
 
@@ -418,7 +425,11 @@ struct cdp_agg_hash cdp_agg_set_entry(struct cdp_hash128 h);
 
 /* jq's order of two values: less than 0, 0, more than 0; and of their bytes. */
 int cdp_agg_compare(struct cdp_val a, struct cdp_val b, struct cdp_buf *tmp, struct cdp_buf *tmp2);
-int cdp_agg_compare_bytes(const char *a, size_t an, const char *b, size_t bn);
+static inline int cdp_agg_compare_bytes(const char *a, size_t an, const char *b, size_t bn)
+{
+    int c = memcmp(a, b, an < bn ? an : bn);
+    return c ? c : (an > bn) - (an < bn);
+}
 
 /* The value of text that is known to be one. */
 struct cdp_val cdp_agg_value(const char *p, size_t n);
@@ -467,9 +478,12 @@ static inline size_t cdp_agg_tally_item(const struct cdp_agg_tally *t)
 /* With `sorted`: writes the group that has ended, if there is one. */
 int cdp_agg_end_current(struct cdp_agg *a, struct cdp_buf *rows, struct cdp_err *err);
 
-/* ---- agg_end.c ---- */
+/* ---- agg_spill.c ---- */
 
 /* Moves a part's groups to the sorter.  feed: the worker's number. */
 int cdp_agg_spill(struct cdp_agg *a, struct cdp_agg_part *p, unsigned feed, struct cdp_err *err);
+
+/* The end of an aggregation of which something was spilled. */
+int cdp_agg_finish_spilled(struct cdp_agg *a, struct cdp_out *out, struct cdp_err *err);
 
 #endif

@@ -268,6 +268,7 @@ void cdp_agg_prefetch_group(const struct cdp_agg_part *p, uint64_t hash)
         __builtin_prefetch(g, 1);
         __builtin_prefetch(g + 64, 1);
         __builtin_prefetch(g + 128, 1);
+        __builtin_prefetch(g + 160, 1);
     }
 }
 
@@ -284,6 +285,8 @@ int cdp_agg_keep(struct cdp_agg_part *p, struct cdp_agg_kept *kept, const char *
 {
     uint32_t *head = kept->ref ? cdp_agg_at(&p->arena, kept->ref) : NULL;
     size_t have = head ? capacity(*head) : 0, need = fn + v.len;
+    if (need > UINT32_MAX)
+        return cdp_err_set(err, CDP_EXIT_IO, "a value of more than 4 GiB");
     if (have < need) {
         /* The old block stays behind; growing by half keeps what is lost in proportion. */
         size_t bytes = need < have + have / 2 ? have + have / 2 : need;
@@ -318,12 +321,6 @@ int cdp_agg_part_check(const struct cdp_agg_part *p, struct cdp_err *err)
 }
 
 /* ---- order of values ---- */
-
-int cdp_agg_compare_bytes(const char *a, size_t an, const char *b, size_t bn)
-{
-    int c = memcmp(a, b, an < bn ? an : bn);
-    return c ? c : (an > bn) - (an < bn);
-}
 
 static int compare_encoded(struct cdp_val a, struct cdp_val b, struct cdp_buf *tmp, struct cdp_buf *tmp2)
 {

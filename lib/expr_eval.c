@@ -236,7 +236,12 @@ static int eval_bucket(struct cdp_expr_run *r, const node *n, struct cdp_val *ou
     if (!cdp_time_from_val(v, CDP_TIME_RFC3339, &t))
         return cdp_expr_fail(r, what[n->fn], CDP_EXPR_NO_TYPE, CDP_EXPR_NO_TYPE);
     char text[CDP_TIME_MAX + 2];
-    size_t len = cdp_time_bucket(t, (enum cdp_bucket)n->fn, r->e->zone, text + 1);
+    size_t len = 10;
+    /* A time in UTC begins with its day, unless it is a leap second, which counts as the second after it. */
+    if (n->fn == CDP_BUCKET_DAY && !r->e->zone && !v.escaped && v.p[v.len - 2] == 'Z' && v.p[18] != '6')
+        memcpy(text + 1, v.p + 1, len);
+    else
+        len = cdp_time_bucket(t, (enum cdp_bucket)n->fn, r->e->zone, text + 1);
     text[0] = text[len + 1] = '"';
     return cdp_expr_value(r, CDP_STRING, text, len + 2, out);
 }
