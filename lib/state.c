@@ -108,7 +108,8 @@ static int load(struct cdp_state *s, struct cdp_reader *rd, const char *path, st
     int rc;
     while ((rc = cdp_reader_next(rd, &r, &line, err)) == 1) {
         struct cdp_state_file f;
-        bool good = line == 1 ? cdp_val_str_eq(r.fields[FORMAT_SLOT], FORMAT, strlen(FORMAT)) &&
+        bool good = line == 1 ? r.fields[FORMAT_SLOT].type == CDP_STRING &&
+                                    cdp_val_str_eq(r.fields[FORMAT_SLOT], FORMAT, strlen(FORMAT)) &&
                                     number(r.fields[VERSION], &version) && version == 1
                               : from_record(r.fields, &f);
         if (!good) {
