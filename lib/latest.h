@@ -1,50 +1,42 @@
 /* latest: the record with the greatest order of each key.
  *
  * A hash table of keys; of each key its encoding, the encoding of its greatest order so far, and the line or, where the line
- * lies in a plain file that can be read again, only where it lies.  Memory: the table and an arena of these entries, bounded;
- * when the arena is full of live entries they go to an external sort (lib/sort) and the table starts anew.  The result is
- * sorted by key and the same either way.  One thread adds, in any order of input; keys and orders are compared as bytes, equal
- * orders by the lines' bytes, so the order of adding does not matter. */
+ * lies in a plain file, only where: it is read again at the end, so the file must stay as it is until then.  Memory: table,
+ * entries and the index for writing are three quarters of opts.memory; when that is full of keys they go to an external
+ * sort (lib/sort), which has the last quarter, and the table starts anew.  The rows are sorted by key and the same either
+ * way.  One thread adds, in any order: keys and orders are compared as bytes, equal orders by the lines' bytes. */
 #ifndef CDP_LATEST_H
 #define CDP_LATEST_H
 
-#include "lib/flow.h"
-#include "lib/hash.h"
-#include "lib/time.h"
+#include "lib/change.h"
 
 struct cdp_latest;
 
 struct cdp_latest_opts {
     uint64_t memory;
-    const char *tmpdir;
-    unsigned threads; /* of cdp_latest_write */
+    const char *tmpdir; /* must outlive it */
+    unsigned threads;   /* of cdp_latest_write */
+    bool tombstones;    /* the lines of deletes are wanted, too */
 };
 
 struct cdp_latest *cdp_latest_new(const struct cdp_latest_opts *opts, struct cdp_err *err);
 void cdp_latest_free(struct cdp_latest *l);
 
-struct cdp_latest_item {
-    const char *key, *order, *line;
-    uint32_t key_len, order_len;
-    uint32_t len;            /* of the line with its end */
-    bool gone;               /* a delete: it takes part in the order, but is no row */
-    struct cdp_time time;    /* for the horizon of deletes */
-    struct cdp_hash128 hash; /* cdp_hash of the key */
-};
+/* The lines of the changes that follow lie in this block, of the source so named (copied).  Blocks come in order. */
+int cdp_latest_block(struct cdp_latest *l, const struct cdp_block *block, const char *source,
+                     struct cdp_err *err);
 
-/* To be called before the blocks of another cdp_flow_run: their sources are numbered anew. */
-void cdp_latest_next_input(struct cdp_latest *l);
+/* Bring what is known of a key into the cache: its slot, to be called about 16 keys ahead, then its entry, about 8. */
+void cdp_latest_prefetch_slot(const struct cdp_latest *l, struct cdp_hash128 hash);
+void cdp_latest_prefetch_entry(const struct cdp_latest *l, struct cdp_hash128 hash);
 
-/* Brings the key's slot into the cache: to be called a few keys ahead. */
-void cdp_latest_prefetch(const struct cdp_latest *l, struct cdp_hash128 hash);
+/* Adds a change; keys is what its key and order lie in.  Records that are superseded are added to counts->dropped, here or
+ * in cdp_latest_write. */
+int cdp_latest_add(struct cdp_latest *l, const struct cdp_change *change, const char *keys,
+                   struct cdp_counts *counts, struct cdp_err *err);
 
-/* Adds a record; block is the one its line lies in.  0 when it is the first of its key, 1 when it or the one before it is
- * superseded, -1 and *err. */
-int cdp_latest_add(struct cdp_latest *l, const struct cdp_latest_item *item, const struct cdp_block *block,
-                   struct cdp_err *err);
-
-/* Writes the rows in the order of their keys; deletes, too, whose time is not before *since (NULL: none).  No more records can
- * be added.  Adds rows to counts->out and all else to counts->dropped. */
+/* Writes the rows in the order of their keys; with opts.tombstones deletes, too, whose time is not before *since (else
+ * NULL).  No more can be added.  Adds rows to counts->out and all else to counts->dropped. */
 int cdp_latest_write(struct cdp_latest *l, struct cdp_out *out, const struct cdp_time *since,
                      struct cdp_counts *counts, struct cdp_err *err);
 

@@ -3,13 +3,12 @@
  * The plain case keeps the greatest record of each key (lib/latest).  Partial updates and history rows need all records of a
  * key in order and go through lib/history.  Both are the same whatever the order of the input.
  * Memory: grows with keys, or records; spills at --memory. */
+#include "lib/forgotten.h"
 #include "lib/history.h"
-#include "lib/key.h"
 #include "lib/latest.h"
 #include "lib/mem.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 struct options {
     struct cdp_common common;
@@ -97,18 +96,8 @@ static const struct cdp_tool tool_spec = {
     .opts = options_table,
 };
 
-struct item {
-    const char *line;
-    uint32_t len, full;
-    uint32_t key, key_len, order, order_len; /* in the worker's keys */
-    enum cdp_history_kind kind;
-    struct cdp_hash128 hash;
-    struct cdp_time time;
-    struct cdp_val when, patch, unset;
-};
-
 struct worker {
-    struct item *item;
+    struct cdp_change *change;
     size_t n, cap;
     struct cdp_buf keys;
 };
@@ -116,16 +105,13 @@ struct worker {
 struct tool {
     struct options opt;
     struct cdp_flow flow;
-    struct cdp_keyspec key, order;
-    struct cdp_expr *delete, *forget;
-    int time_slot, patch_slot, unset_slot; /* -1: not asked for */
-    bool has_at, has_horizon, in_base;
-    struct cdp_time at, newest;
+    struct cdp_changes *changes;
+    bool in_base;
+    struct cdp_time at, newest; /* newest: of all records so far */
     int64_t horizon;
     struct cdp_latest *latest; /* one of the two */
     struct cdp_history *history;
-    struct cdp_sort *forgotten; /* keys of requests */
-    uint64_t requests;
+    struct cdp_forgotten *forgotten;
 };
 
 /* ---- in parallel ---- */
@@ -141,7 +127,7 @@ static void worker_close(void *tool, void *worker)
 {
     (void)tool;
     struct worker *w = worker;
-    free(w->item);
+    free(w->change);
     cdp_buf_free(&w->keys);
     free(w);
 }
@@ -155,231 +141,64 @@ static int begin(void *tool, struct cdp_batch *b, struct cdp_err *err)
     return 0;
 }
 
-static int is_true(const struct cdp_expr *e, const struct cdp_rec *r, struct cdp_err *err)
-{
-    return e ? cdp_expr_test(e, r->scratch, r->fields, r->line, r->len, err) : 0;
-}
-
-static int encode(const struct cdp_keyspec *spec, const struct cdp_rec *r, struct worker *w, uint32_t *at,
-                  uint32_t *len, struct cdp_err *err)
-{
-    *at = (uint32_t)w->keys.len;
-    if (cdp_keyspec_encode(spec, r->fields, CDP_KEY_MISSING_ERROR, &w->keys, err) != 0 ||
-        cdp_buf_check(&w->keys, err) < 0)
-        return -1;
-    *len = (uint32_t)w->keys.len - *at;
-    return 0;
-}
-
-static int spans(const struct tool *t, const struct cdp_rec *r, struct item *it, struct cdp_err *err)
-{
-    if (t->time_slot >= 0) {
-        it->when = r->fields[t->time_slot];
-        if (!cdp_time_from_val(it->when, CDP_TIME_RFC3339, &it->time))
-            return cdp_err_set(err, CDP_EXIT_DATA, "no RFC 3339 time");
-    }
-    if (t->history && *r->line != '{')
-        return cdp_err_set(err, CDP_EXIT_DATA, "the record is no object");
-    if (t->patch_slot >= 0 && it->kind <= CDP_HISTORY_BASE) {
-        it->patch = r->fields[t->patch_slot];
-        if (it->patch.type != CDP_OBJECT)
-            return cdp_err_set(err, CDP_EXIT_DATA, "no object at %s", t->opt.patch);
-    }
-    if (t->unset_slot >= 0)
-        it->unset = r->fields[t->unset_slot];
-    if (!cdp_val_none(it->unset) && it->unset.type != CDP_ARRAY)
-        return cdp_err_set(err, CDP_EXIT_DATA, "no array at %s", t->opt.unset);
-    return 0;
-}
-
-/* 0, or -1 and *err. */
-static int read_item(const struct tool *t, struct worker *w, const struct cdp_rec *r, struct item *it,
-                     struct cdp_err *err)
-{
-    int gone = is_true(t->delete, r, err), forget = gone < 0 ? -1 : is_true(t->forget, r, err);
-    if (forget < 0)
-        return -1;
-    it->kind = forget       ? CDP_HISTORY_FORGET
-               : gone       ? CDP_HISTORY_DELETE
-               : t->in_base ? CDP_HISTORY_BASE
-                            : CDP_HISTORY_STATE;
-    if (encode(&t->key, r, w, &it->key, &it->key_len, err) < 0 ||
-        encode(&t->order, r, w, &it->order, &it->order_len, err) < 0)
-        return -1;
-    it->hash = cdp_hash(w->keys.data + it->key, it->key_len);
-    return spans(t, r, it, err);
-}
-
 static int record(void *tool, struct cdp_batch *b, const struct cdp_rec *r, struct cdp_err *err)
 {
     const struct tool *t = tool;
     struct worker *w = b->worker;
-    if (w->n == w->cap) {
-        struct item *more = cdp_mem_grow(w->item, &w->cap, w->n + 1, sizeof *more, err);
-        if (!more)
-            return -1;
-        w->item = more;
-    }
-    struct item *it = &w->item[w->n];
-    *it = (struct item){.line = r->line, .len = (uint32_t)r->len, .full = (uint32_t)r->full};
-    if (read_item(t, w, r, it, err) < 0)
-        return err->exit == CDP_EXIT_DATA ? CDP_REC_REJECT : -1;
-    if (t->has_at && cdp_time_cmp(it->time, t->at) > 0) {
-        if (!t->in_base)
-            return CDP_REC_DROP;
-        return cdp_err_set(err, CDP_EXIT_DATA, "%s: a row of the base is newer than --at", t->opt.base);
-    }
-    w->n++;
-    return CDP_REC_KEEP;
+    struct cdp_change *more = cdp_mem_grow(w->change, &w->cap, w->n + 1, sizeof *more, err);
+    if (!more)
+        return -1;
+    w->change = more;
+    int verdict = cdp_changes_read(t->changes, r, t->in_base, &w->keys, &more[w->n], err);
+    if (verdict < 0 && t->in_base)
+        return cdp_err_prefix(err, "%s", t->opt.base);
+    w->n += verdict == CDP_REC_KEEP;
+    return verdict;
 }
 
 /* ---- in turn ---- */
 
-static int request(struct tool *t, const struct worker *w, const struct item *it, struct cdp_err *err)
+#define SLOT_AHEAD 16
+#define ENTRY_AHEAD 8
+
+static int apply_latest(struct tool *t, const struct worker *w, size_t i, struct cdp_err *err)
 {
-    return cdp_sort_add(t->forgotten, 0, w->keys.data + it->key, it->key_len, t->requests++, "", 0, err);
+    if (i + SLOT_AHEAD < w->n)
+        cdp_latest_prefetch_slot(t->latest, w->change[i + SLOT_AHEAD].hash);
+    if (i + ENTRY_AHEAD < w->n)
+        cdp_latest_prefetch_entry(t->latest, w->change[i + ENTRY_AHEAD].hash);
+    return cdp_latest_add(t->latest, &w->change[i], w->keys.data, &t->flow.counts, err);
 }
 
-static int to_latest(struct tool *t, const struct cdp_batch *b, const struct item *it, struct cdp_err *err)
+static int begin_block(struct tool *t, const struct cdp_batch *b, struct cdp_err *err)
 {
-    const struct worker *w = b->worker;
-    const struct cdp_latest_item item = {.key = w->keys.data + it->key,
-                                         .key_len = it->key_len,
-                                         .order = w->keys.data + it->order,
-                                         .order_len = it->order_len,
-                                         .line = it->line,
-                                         .len = it->full,
-                                         .gone = it->kind >= CDP_HISTORY_DELETE,
-                                         .time = it->time,
-                                         .hash = it->hash};
-    int rc = cdp_latest_add(t->latest, &item, &b->block, err);
-    if (rc > 0)
-        t->flow.counts.dropped++;
-    return rc;
+    if (t->latest)
+        return cdp_latest_block(t->latest, &b->block, cdp_batch_source(b), err);
+    return b->block.first ? cdp_history_source(t->history, cdp_batch_source(b), err) : 0;
 }
-
-static int to_history(struct tool *t, const struct worker *w, const struct item *it, struct cdp_err *err)
-{
-    const struct cdp_history_item item = {.key = w->keys.data + it->key,
-                                          .key_len = it->key_len,
-                                          .order = w->keys.data + it->order,
-                                          .order_len = it->order_len,
-                                          .kind = it->kind,
-                                          .time = it->time,
-                                          .line = it->line,
-                                          .len = it->len,
-                                          .when = it->when,
-                                          .patch = it->patch,
-                                          .unset = it->unset};
-    return cdp_history_add(t->history, &item, err);
-}
-
-#define AHEAD 8 /* keys between the prefetch of a slot and its use */
 
 static int apply(void *tool, struct cdp_batch *b, struct cdp_err *err)
 {
     struct tool *t = tool;
     const struct worker *w = b->worker;
-    for (size_t i = 0; i < w->n; i++) {
-        const struct item *it = &w->item[i];
-        if (t->latest && i + AHEAD < w->n)
-            cdp_latest_prefetch(t->latest, w->item[i + AHEAD].hash);
-        if (cdp_time_cmp(it->time, t->newest) > 0)
-            t->newest = it->time;
-        if (it->kind == CDP_HISTORY_FORGET && t->forgotten && request(t, w, it, err) < 0)
-            return -1;
-        if ((t->latest ? to_latest(t, b, it, err) : to_history(t, w, it, err)) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-/* ---- the report of erased keys ---- */
-
-static int write_forgotten(struct tool *t, struct cdp_err *err)
-{
-    struct cdp_out *o = cdp_out_open(t->opt.forgotten, false, err);
-    struct cdp_buf line = {0};
-    struct cdp_sorted r;
-    int rc = o ? cdp_sort_finish(t->forgotten, err) : -1;
-    while (rc >= 0 && (rc = cdp_sort_next(t->forgotten, &r, err)) == 1) {
-        const unsigned char *p = r.key;
-        cdp_buf_clear(&line);
-        cdp_buf_adds(&line, "{\"key\":[");
-        for (size_t i = 0; i < t->key.n; i++) {
-            if (i)
-                cdp_buf_addc(&line, ',');
-            p = cdp_key_decode(p, &line);
-        }
-        cdp_buf_adds(&line, "]}\n");
-        rc = cdp_buf_check(&line, err);
+    int rc = begin_block(t, b, err);
+    for (size_t i = 0; rc == 0 && i < w->n; i++) {
+        const struct cdp_change *c = &w->change[i];
+        if (cdp_time_cmp(c->time, t->newest) > 0)
+            t->newest = c->time;
+        if (c->kind == CDP_CHANGE_FORGET && t->forgotten && !t->in_base)
+            rc = cdp_forgotten_add(t->forgotten, w->keys.data + c->key, c->key_len, err);
         if (rc == 0)
-            rc = cdp_out_write(o, line.data, line.len, err);
+            rc = t->latest ? apply_latest(t, w, i, err)
+                           : cdp_history_add(t->history, c, w->keys.data, cdp_batch_line(b, c->index), err);
     }
-    cdp_buf_free(&line);
-    if (rc < 0) {
-        cdp_out_abort(o);
-        return -1;
-    }
-    return cdp_out_close(o, err);
+    return rc;
 }
 
 /* ---- main ---- */
 
-static int open_forgotten(struct tool *t, struct cdp_err *err)
+static int check(const struct options *o, struct cdp_err *err)
 {
-    const struct cdp_sort_opts opts = {
-        .memory = cdp_flow_memory(&t->flow) / 16, .tmpdir = t->opt.common.tmpdir, .unique = true};
-    for (size_t i = 0; i < t->key.n; i++)
-        if (t->key.part[i].desc)
-            return cdp_err_set(err, CDP_EXIT_USAGE, "--forgotten cannot report a :desc key");
-    t->forgotten = cdp_sort_new(&opts, err);
-    return t->forgotten ? 0 : -1;
-}
-
-static int add_slot(struct tool *t, const char *path, const char *option, int *slot, struct cdp_err *err)
-{
-    *slot = -1;
-    if (path && (*slot = cdp_plan_add_text(t->flow.plan, path, err)) < 0)
-        return cdp_err_prefix(err, "%s", option);
-    return 0;
-}
-
-static int add_expr(struct tool *t, const char *text, const char *option, struct cdp_expr **e,
-                    struct cdp_err *err)
-{
-    if (text && !(*e = cdp_expr_new(text, t->flow.plan, NULL, err)))
-        return cdp_err_prefix(err, "%s", option);
-    return 0;
-}
-
-/* The instants that --at, --horizon and --history go by. */
-static int set_up_time(struct tool *t, struct cdp_err *err)
-{
-    const struct options *o = &t->opt;
-    if (add_slot(t, o->time, "--time", &t->time_slot, err) < 0)
-        return -1;
-    bool needed = o->at || o->horizon || o->history;
-    for (size_t i = 0; needed && t->time_slot < 0 && i < t->order.n; i++)
-        if (t->order.part[i].as == CDP_KEY_TIME)
-            t->time_slot = t->order.part[i].slot;
-    if (needed && t->time_slot < 0)
-        return cdp_err_set(err, CDP_EXIT_USAGE,
-                           "--at, --horizon and --history need --time, or a :time in --order");
-    t->has_at = o->at != NULL;
-    if (o->at && !cdp_time_parse(o->at, strlen(o->at), &t->at))
-        return cdp_err_set(err, CDP_EXIT_USAGE, "--at takes an RFC 3339 time, not '%s'", o->at);
-    t->has_horizon = o->horizon != NULL;
-    if (o->horizon && !cdp_time_parse_duration(o->horizon, &t->horizon))
-        return cdp_err_set(err, CDP_EXIT_USAGE, "--horizon takes a duration such as 3d, not '%s'",
-                           o->horizon);
-    t->newest.sec = INT64_MIN;
-    return 0;
-}
-
-static int set_up(struct tool *t, struct cdp_err *err)
-{
-    const struct options *o = &t->opt;
     if (!o->key || !o->order)
         return cdp_err_set(err, CDP_EXIT_USAGE, "%s is missing", o->key ? "--order" : "-k");
     if (o->history && (o->base || o->horizon))
@@ -389,32 +208,77 @@ static int set_up(struct tool *t, struct cdp_err *err)
         return cdp_err_set(err, CDP_EXIT_USAGE, "--unset needs --patch");
     if (o->forgotten && !o->forget)
         return cdp_err_set(err, CDP_EXIT_USAGE, "--forgotten needs --forget");
-    if (cdp_keyspec_parse(&t->key, o->key, t->flow.plan, err) < 0)
-        return cdp_err_prefix(err, "-k");
-    if (cdp_keyspec_parse(&t->order, o->order, t->flow.plan, err) < 0)
-        return cdp_err_prefix(err, "--order");
-    if (add_expr(t, o->delete, "--delete", &t->delete, err) < 0 ||
-        add_expr(t, o->forget, "--forget", &t->forget, err) < 0 ||
-        add_slot(t, o->patch, "--patch", &t->patch_slot, err) < 0 ||
-        add_slot(t, o->unset, "--unset", &t->unset_slot, err) < 0 || set_up_time(t, err) < 0 ||
-        cdp_flow_open(&t->flow, err) < 0)
+    if (o->time && !o->at && !o->horizon && !o->history)
+        return cdp_err_set(err, CDP_EXIT_USAGE, "--time needs --at, --horizon or --history");
+    return 0;
+}
+
+static int read_options(struct tool *t, struct cdp_err *err)
+{
+    const struct options *o = &t->opt;
+    if (check(o, err) < 0)
+        return -1;
+    if (o->at && !cdp_time_parse(o->at, strlen(o->at), &t->at))
+        return cdp_err_set(err, CDP_EXIT_USAGE, "--at takes an RFC 3339 time, not '%s'", o->at);
+    if (o->horizon && !cdp_time_parse_duration(o->horizon, &t->horizon))
+        return cdp_err_set(err, CDP_EXIT_USAGE, "--horizon takes a duration such as 3d, not '%s'",
+                           o->horizon);
+    const struct cdp_change_opts opts = {.key = o->key,
+                                         .order = o->order,
+                                         .delete = o->delete,
+                                         .forget = o->forget,
+                                         .time = o->time,
+                                         .patch = o->patch,
+                                         .unset = o->unset,
+                                         .at = o->at ? &t->at : NULL,
+                                         .timed = o->at || o->horizon || o->history,
+                                         .fold = o->history || o->patch};
+    t->changes = cdp_changes_new(&opts, t->flow.plan, err);
+    return t->changes ? 0 : -1;
+}
+
+/* For lib/history. */
+static int reject(void *flow, const char *source, uint64_t line_no, const char *why, const char *line,
+                  size_t len, struct cdp_err *err)
+{
+    return cdp_flow_reject(flow, source, line_no, 0, "record", why, line, len, err);
+}
+
+static int set_up(struct tool *t, struct cdp_err *err)
+{
+    const struct options *o = &t->opt;
+    if (read_options(t, err) < 0 || cdp_flow_open(&t->flow, err) < 0)
         return -1;
     uint64_t memory = cdp_flow_memory(&t->flow);
     unsigned threads = cdp_flow_threads(&t->flow);
+    if (o->forgotten && !(t->forgotten = cdp_forgotten_open(o->forgotten, cdp_changes_key(t->changes),
+                                                            memory / 16, o->common.tmpdir, err)))
+        return -1;
     if (o->history || o->patch) {
         const struct cdp_history_opts opts = {
             .sort = {.memory = memory, .threads = threads, .tmpdir = o->common.tmpdir},
             .rows = o->history,
-            .patch = o->patch != NULL};
+            .patch = o->patch != NULL,
+            .reject = reject,
+            .reject_arg = &t->flow};
         t->history = cdp_history_new(&opts, err);
     } else {
         const struct cdp_latest_opts opts = {
-            .memory = memory, .threads = threads, .tmpdir = o->common.tmpdir};
+            .memory = memory, .threads = threads, .tmpdir = o->common.tmpdir, .tombstones = o->horizon};
         t->latest = cdp_latest_new(&opts, err);
     }
-    if (!t->history && !t->latest)
-        return -1;
-    return o->forgotten ? open_forgotten(t, err) : 0;
+    return t->history || t->latest ? 0 : -1;
+}
+
+/* Since when deletes are kept: --horizon before --at, or before the newest record.  False: none are. */
+static bool horizon(const struct tool *t, struct cdp_time *since)
+{
+    if (!t->opt.horizon)
+        return false;
+    *since = t->opt.at ? t->at : t->newest;
+    if (__builtin_sub_overflow(since->sec, t->horizon, &since->sec))
+        since->sec = INT64_MIN;
+    return true;
 }
 
 static int run(struct tool *t, struct cdp_err *err)
@@ -424,21 +288,22 @@ static int run(struct tool *t, struct cdp_err *err)
                                .begin = begin,
                                .record = record,
                                .apply = apply};
+    t->newest.sec = INT64_MIN;
     if (t->opt.base) {
         ops.every = t->in_base = true;
         if (cdp_flow_run(&t->flow, &ops, t, &t->opt.base, 1, err) < 0)
             return -1;
-        if (t->latest)
-            cdp_latest_next_input(t->latest);
         ops.every = t->in_base = false;
     }
     if (cdp_flow_run(&t->flow, &ops, t, NULL, 0, err) < 0)
         return -1;
-    struct cdp_time since = {t->newest.sec - t->horizon, t->newest.nsec};
-    const struct cdp_time *from = t->has_horizon && t->newest.sec != INT64_MIN ? &since : NULL;
-    int rc = t->latest ? cdp_latest_write(t->latest, t->flow.out, from, &t->flow.counts, err)
-                       : cdp_history_write(t->history, t->flow.out, from, &t->flow.counts, err);
-    return rc == 0 && t->forgotten ? write_forgotten(t, err) : rc;
+    struct cdp_time time;
+    const struct cdp_time *since = horizon(t, &time) ? &time : NULL;
+    int rc = t->latest ? cdp_latest_write(t->latest, t->flow.out, since, &t->flow.counts, err)
+                       : cdp_history_write(t->history, t->flow.out, since, &t->flow.counts, err);
+    if (rc == 0 && t->forgotten && (rc = cdp_forgotten_close(t->forgotten, err)) == 0)
+        t->forgotten = NULL;
+    return rc;
 }
 
 int main(int argc, char **argv)
@@ -453,10 +318,7 @@ int main(int argc, char **argv)
     }
     cdp_latest_free(t.latest);
     cdp_history_free(t.history);
-    cdp_sort_free(t.forgotten);
-    cdp_expr_free(t.delete);
-    cdp_expr_free(t.forget);
-    cdp_keyspec_free(&t.key);
-    cdp_keyspec_free(&t.order);
+    cdp_forgotten_abort(t.forgotten);
+    cdp_changes_free(t.changes);
     return cdp_flow_end(&t.flow, rc, &err);
 }
