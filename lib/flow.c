@@ -41,7 +41,7 @@ struct cdp_batch_private {
     struct cdp_expr_scratch *scratch;
     struct cdp_val *fields;
     uint32_t *line_of; /* of each record, in the block from 1 */
-    size_t line_cap;
+    size_t line_cap, item_cap;
     struct reject *reject;
     size_t rejects, reject_cap;
     struct cdp_buf messages;
@@ -169,13 +169,31 @@ static const char *bad_line(struct cdp_batch *b, const char *p, const struct cdp
     return next;
 }
 
+/* For one more record. */
+static int make_room(struct cdp_batch *b, struct cdp_err *err)
+{
+    struct cdp_batch_private *own = b->priv;
+    if (b->records == own->line_cap) {
+        uint32_t *more = cdp_mem_grow(own->line_of, &own->line_cap, own->line_cap + 1, sizeof *more, err);
+        if (!more)
+            return -1;
+        own->line_of = more;
+    }
+    if (own->run->ops->item_size && b->items == own->item_cap) {
+        void *more = cdp_mem_grow(b->item, &own->item_cap, own->item_cap + 1, own->run->ops->item_size, err);
+        if (!more)
+            return -1;
+        b->item = more;
+    }
+    return 0;
+}
+
 /* A line that scanned: --where, then the tool. */
 static int good_line(struct cdp_batch *b, struct cdp_rec *r, struct cdp_err *err)
 {
     struct cdp_batch_private *own = b->priv;
     struct cdp_flow_private *run = own->run;
     own->counts.in++;
-    const char *rule = "where";
     if (run->where && !run->ops->every) {
         int yes = cdp_expr_test(run->where, own->scratch, r->fields, r->line, r->len, err);
         if (yes < 0)
@@ -187,32 +205,30 @@ static int good_line(struct cdp_batch *b, struct cdp_rec *r, struct cdp_err *err
     }
     if (!run->ops->record)
         return 0;
-    uint32_t *line_of =
-        cdp_mem_grow(own->line_of, &own->line_cap, (size_t)b->records + 1, sizeof *line_of, err);
-    if (!line_of)
+    if (make_room(b, err) < 0)
         return -1;
-    own->line_of = line_of;
-    line_of[b->records] = (uint32_t)b->lines;
+    own->line_of[b->records] = (uint32_t)b->lines;
     r->index = b->records;
-    switch (run->ops->record(run->tool, b, r, err)) {
-    case CDP_REC_KEEP:
-        b->records++;
-        return 0;
-    case CDP_REC_DROP:
-        b->records++;
-        own->counts.dropped++;
-        return 0;
-    case CDP_REC_REJECT:
-        b->records++;
-        rule = "record";
-        return add_reject(b, (uint32_t)b->lines, 0, rule, err->msg, r->line, r->len, err);
-    default:
+    size_t size = run->ops->item_size, bytes = b->bytes.len;
+    if (size)
+        r->item = memset((char *)b->item + b->items * size, 0, size);
+    int verdict = run->ops->record(run->tool, b, r, err);
+    if (verdict < 0 || cdp_buf_check(&b->bytes, err) < 0)
         return -1;
+    b->records++;
+    if (verdict == CDP_REC_KEEP) {
+        b->items++;
+        return 0;
     }
+    b->bytes.len = bytes;
+    if (verdict == CDP_REC_REJECT)
+        return add_reject(b, (uint32_t)b->lines, 0, "record", err->msg, r->line, r->len, err);
+    own->counts.dropped++;
+    return 0;
 unusable:
     if (err->exit != CDP_EXIT_DATA)
         return -1;
-    return add_reject(b, (uint32_t)b->lines, 0, rule, err->msg, r->line, r->len, err);
+    return add_reject(b, (uint32_t)b->lines, 0, "where", err->msg, r->line, r->len, err);
 }
 
 static int scan_block(struct cdp_batch *b, struct cdp_err *err)
@@ -221,6 +237,8 @@ static int scan_block(struct cdp_batch *b, struct cdp_err *err)
     struct cdp_flow_private *run = own->run;
     const struct cdp_plan *plan = run->flow->plan;
     b->records = 0;
+    b->items = 0;
+    cdp_buf_clear(&b->bytes);
     own->rejects = own->iovs = 0;
     own->bad = own->late_rejects = false;
     own->counts = (struct cdp_counts){0};
@@ -422,6 +440,8 @@ static void batch_close(struct cdp_batch *b)
     if (b->worker && own->run->ops->worker_close)
         own->run->ops->worker_close(own->run->tool, b->worker);
     cdp_block_free(&b->block);
+    free(b->item);
+    cdp_buf_free(&b->bytes);
     cdp_expr_scratch_free(own->scratch);
     free(own->fields);
     free(own->line_of);

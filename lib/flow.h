@@ -28,7 +28,10 @@ struct cdp_rec {
     const struct cdp_val
         *fields; /* of the plan; valid during the call only (what they point at: until the batch is done) */
     struct cdp_expr_scratch
-        *scratch;   /* reset before each batch: values made with it live until the batch is done */
+        *scratch; /* reset before each batch: values made with it live until the batch is done */
+    void *
+        item; /* zeroed, the next of the batch's items: counts if the verdict is keep; what was added to the batch's bytes
+                   goes with it otherwise */
     uint32_t index; /* 0, 1, … among the batch's records for which record was called */
 };
 
@@ -40,12 +43,17 @@ struct cdp_batch {
     uint64_t lines;      /* lines of the block, blank and bad ones included */
     uint64_t first_line; /* number of its first line in its source, from 1; known from apply on */
     uint32_t records;    /* for which record said keep, drop or reject */
+    void *item;          /* array of ops.item_size each: of the records kept, in order */
+    size_t items;
+    struct cdp_buf bytes; /* what items point into (by offset: it moves); empty at a block's begin */
     struct cdp_batch_private *priv;
 };
 
 enum cdp_verdict { CDP_REC_KEEP = 0, CDP_REC_DROP = 1, CDP_REC_REJECT = 2 /* *err says why; or -1: fatal */ };
 
 struct cdp_flow_ops {
+    /* Bytes of what record keeps of a record for apply; 0: nothing.  See cdp_batch.item. */
+    size_t item_size;
     /* A thread's own state (arrays that grow, scratch); NULL functions are skipped. */
     int (*worker_open)(void *tool, void **worker, struct cdp_err *err);
     void (*worker_close)(void *tool, void *worker);

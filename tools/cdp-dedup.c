@@ -8,11 +8,9 @@
 #include "lib/choose.h"
 #include "lib/flow.h"
 #include "lib/key.h"
-#include "lib/mem.h"
 #include "lib/seen.h"
 #include "lib/table.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum keep { KEEP_FIRST, KEEP_LAST, KEEP_MIN, KEEP_MAX };
@@ -90,14 +88,8 @@ struct item {
     struct cdp_hash128 hash;
     const char *line;
     uint32_t len;            /* with its end */
-    uint32_t rank, rank_len; /* the --keep-min/max key, in the worker's ranks */
+    uint32_t rank, rank_len; /* the --keep-min/max key, in the batch's bytes */
     bool keyless;            /* to pass as it is */
-};
-
-struct worker {
-    struct item *item;
-    size_t n, cap;
-    struct cdp_buf key, ranks;
 };
 
 struct dedup {
@@ -114,38 +106,12 @@ struct dedup {
 
 /* ---- in parallel ---- */
 
-static int worker_open(void *tool, void **worker, struct cdp_err *err)
-{
-    (void)tool;
-    *worker = cdp_mem_zalloc(1, sizeof(struct worker), err);
-    return *worker ? 0 : -1;
-}
-
-static void worker_close(void *tool, void *worker)
-{
-    (void)tool;
-    struct worker *w = worker;
-    free(w->item);
-    cdp_buf_free(&w->key);
-    cdp_buf_free(&w->ranks);
-    free(w);
-}
-
-static int begin(void *tool, struct cdp_batch *b, struct cdp_err *err)
-{
-    (void)tool, (void)err;
-    struct worker *w = b->worker;
-    w->n = 0;
-    cdp_buf_clear(&w->ranks);
-    return 0;
-}
-
 /* The identity of a record: 0 and *item filled, or a verdict on it. */
-static int identify(struct dedup *d, struct worker *w, const struct cdp_rec *r, struct item *item,
+static int identify(struct dedup *d, struct cdp_buf *bytes, const struct cdp_rec *r, struct item *item,
                     struct cdp_err *err)
 {
-    cdp_buf_clear(&w->key);
-    int rc = cdp_keyspec_encode(&d->key, r->fields, CDP_KEY_MISSING_ERROR, &w->key, err);
+    size_t from = bytes->len;
+    int rc = cdp_keyspec_encode(&d->key, r->fields, CDP_KEY_MISSING_ERROR, bytes, err);
     if (rc == 1 && d->opt.missing == MISSING_DROP)
         return CDP_REC_DROP;
     if (rc == 1 && d->opt.missing == MISSING_PASS) {
@@ -154,35 +120,27 @@ static int identify(struct dedup *d, struct worker *w, const struct cdp_rec *r, 
     }
     if (rc)
         return err->exit == CDP_EXIT_DATA ? CDP_REC_REJECT : -1;
-    if (cdp_buf_check(&w->key, err) < 0)
+    if (cdp_buf_check(bytes, err) < 0)
         return -1;
-    item->hash = d->seen ? cdp_seen_hash(w->key.data, w->key.len) : cdp_hash(w->key.data, w->key.len);
+    const char *key = bytes->data + from;
+    item->hash = d->seen ? cdp_seen_hash(key, bytes->len - from) : cdp_hash(key, bytes->len - from);
+    bytes->len = from; /* the hash is all that is needed */
     return 0;
 }
 
 static int record(void *tool, struct cdp_batch *b, const struct cdp_rec *r, struct cdp_err *err)
 {
     struct dedup *d = tool;
-    struct worker *w = b->worker;
-    if (w->n == w->cap) {
-        struct item *more = cdp_mem_grow(w->item, &w->cap, w->n + 1, sizeof *more, err);
-        if (!more)
-            return -1;
-        w->item = more;
-    }
-    struct item *item = &w->item[w->n];
-    *item = (struct item){.line = r->line, .len = (uint32_t)r->full, .rank = (uint32_t)w->ranks.len};
-    int verdict = identify(d, w, r, item, err);
-    if (verdict != 0)
+    struct item *item = r->item;
+    item->line = r->line;
+    item->len = (uint32_t)r->full;
+    item->rank = (uint32_t)b->bytes.len;
+    int verdict = identify(d, &b->bytes, r, item, err);
+    if (verdict != 0 || d->rank.n == 0 || item->keyless)
         return verdict;
-    if (d->rank.n && !item->keyless) {
-        if (cdp_keyspec_encode(&d->rank, r->fields, CDP_KEY_MISSING_ERROR, &w->ranks, err) != 0)
-            return err->exit == CDP_EXIT_DATA ? CDP_REC_REJECT : -1;
-        if (cdp_buf_check(&w->ranks, err) < 0)
-            return -1;
-        item->rank_len = (uint32_t)w->ranks.len - item->rank;
-    }
-    w->n++;
+    if (cdp_keyspec_encode(&d->rank, r->fields, CDP_KEY_MISSING_ERROR, &b->bytes, err) != 0)
+        return err->exit == CDP_EXIT_DATA ? CDP_REC_REJECT : -1;
+    item->rank_len = (uint32_t)b->bytes.len - item->rank;
     return CDP_REC_KEEP;
 }
 
@@ -196,11 +154,11 @@ static struct cdp_sort_opts sorter(const struct dedup *d)
                                   .threads = cdp_flow_threads(&d->flow)};
 }
 
-static int postpone(struct dedup *d, const struct worker *w, const struct item *it, struct cdp_err *err)
+static int postpone(struct dedup *d, const struct cdp_batch *b, const struct item *it, struct cdp_err *err)
 {
     if (it->keyless)
         return cdp_choose_settle(d->choose, CDP_CHOOSE_KEPT, d->seq, it->line, it->len, err);
-    const char *rank = it->rank_len ? w->ranks.data + it->rank : "";
+    const char *rank = it->rank_len ? b->bytes.data + it->rank : "";
     return cdp_choose_add(d->choose, it->hash, rank, it->rank_len, d->seq, it->line, it->len, err);
 }
 
@@ -221,7 +179,6 @@ static int drop(struct dedup *d, const struct item *it, struct cdp_err *err)
 
 static int decide(struct dedup *d, struct cdp_batch *b, const struct item *it, struct cdp_err *err)
 {
-    const struct worker *w = b->worker;
     int answer = CDP_SET_NEW;
     d->seq++;
     if (!it->keyless && d->keep == KEEP_FIRST)
@@ -234,7 +191,7 @@ static int decide(struct dedup *d, struct cdp_batch *b, const struct item *it, s
         return drop(d, it, err);
     if (answer == CDP_SET_FULL && !d->choose && open_choose(d, err) < 0)
         return -1;
-    return d->choose ? postpone(d, w, it, err) : cdp_batch_emit(b, it->line, it->len, 1, err);
+    return d->choose ? postpone(d, b, it, err) : cdp_batch_emit(b, it->line, it->len, 1, err);
 }
 
 #define AHEAD 12 /* keys between the prefetch of a slot and its use */
@@ -242,13 +199,13 @@ static int decide(struct dedup *d, struct cdp_batch *b, const struct item *it, s
 static int apply(void *tool, struct cdp_batch *b, struct cdp_err *err)
 {
     struct dedup *d = tool;
-    const struct worker *w = b->worker;
-    for (size_t i = 0; i < w->n && i < AHEAD; i++)
-        cdp_set_prefetch(&d->set, w->item[i].hash);
-    for (size_t i = 0; i < w->n; i++) {
-        if (i + AHEAD < w->n)
-            cdp_set_prefetch(&d->set, w->item[i + AHEAD].hash);
-        if (decide(d, b, &w->item[i], err) < 0)
+    const struct item *item = b->item;
+    for (size_t i = 0; i < b->items && i < AHEAD; i++)
+        cdp_set_prefetch(&d->set, item[i].hash);
+    for (size_t i = 0; i < b->items; i++) {
+        if (i + AHEAD < b->items)
+            cdp_set_prefetch(&d->set, item[i + AHEAD].hash);
+        if (decide(d, b, &item[i], err) < 0)
             return -1;
     }
     return 0;
@@ -258,9 +215,9 @@ static int apply(void *tool, struct cdp_batch *b, struct cdp_err *err)
 static int apply_against(void *tool, struct cdp_batch *b, struct cdp_err *err)
 {
     struct dedup *d = tool;
-    const struct worker *w = b->worker;
-    for (size_t i = 0; i < w->n; i++) {
-        int answer = w->item[i].keyless ? CDP_SET_OLD : cdp_set_add(&d->set, w->item[i].hash, err);
+    const struct item *item = b->item;
+    for (size_t i = 0; i < b->items; i++) {
+        int answer = item[i].keyless ? CDP_SET_OLD : cdp_set_add(&d->set, item[i].hash, err);
         if (answer < 0)
             return -1;
         if (answer == CDP_SET_FULL)
@@ -302,12 +259,8 @@ static int set_up(struct dedup *d, struct cdp_err *err)
 
 static int run(struct dedup *d, struct cdp_err *err)
 {
-    struct cdp_flow_ops ops = {.worker_open = worker_open,
-                               .worker_close = worker_close,
-                               .begin = begin,
-                               .record = record,
-                               .apply = apply_against,
-                               .every = true};
+    struct cdp_flow_ops ops = {
+        .item_size = sizeof(struct item), .record = record, .apply = apply_against, .every = true};
     for (size_t i = 0; i < d->opt.against.n; i++)
         if (cdp_flow_run(&d->flow, &ops, d, &d->opt.against.item[i].value, 1, err) < 0)
             return -1;

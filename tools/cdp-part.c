@@ -5,7 +5,6 @@
  * file. */
 #include "lib/flow.h"
 #include "lib/key.h"
-#include "lib/mem.h"
 #include "lib/part.h"
 
 #include <stdlib.h>
@@ -117,15 +116,9 @@ struct level {
 struct item {
     const char *line;
     uint32_t len;
-    uint32_t path, path_len; /* in the worker's paths */
+    uint32_t path, path_len; /* in the batch's bytes */
     struct cdp_hash128 hash;
     struct cdp_time time;
-};
-
-struct worker {
-    struct item *item;
-    size_t n, cap;
-    struct cdp_buf paths, key;
 };
 
 struct tool {
@@ -140,32 +133,6 @@ struct tool {
 };
 
 /* ---- in parallel ---- */
-
-static int worker_open(void *tool, void **worker, struct cdp_err *err)
-{
-    (void)tool;
-    *worker = cdp_mem_zalloc(1, sizeof(struct worker), err);
-    return *worker ? 0 : -1;
-}
-
-static void worker_close(void *tool, void *worker)
-{
-    (void)tool;
-    struct worker *w = worker;
-    free(w->item);
-    cdp_buf_free(&w->paths);
-    cdp_buf_free(&w->key);
-    free(w);
-}
-
-static int begin(void *tool, struct cdp_batch *b, struct cdp_err *err)
-{
-    (void)tool, (void)err;
-    struct worker *w = b->worker;
-    w->n = 0;
-    cdp_buf_clear(&w->paths);
-    return 0;
-}
 
 /* year=2026/month=02/day=05/hour=16 */
 static void time_levels(const struct tool *t, struct cdp_time time, struct cdp_buf *path)
@@ -183,10 +150,9 @@ static void time_levels(const struct tool *t, struct cdp_time time, struct cdp_b
         cdp_buf_addf(path, "/hour=%02u", (unsigned)((sec - days * 86400) / 3600));
 }
 
-static int path_of(const struct tool *t, struct worker *w, const struct cdp_rec *r, struct item *item,
+static int path_of(const struct tool *t, struct cdp_buf *path, const struct cdp_rec *r, struct item *item,
                    struct cdp_err *err)
 {
-    struct cdp_buf *path = &w->paths;
     if (t->time_slot >= 0) {
         if (!cdp_time_from_val(r->fields[t->time_slot], CDP_TIME_RFC3339, &item->time))
             return cdp_err_set(err, CDP_EXIT_DATA, "no RFC 3339 time at %s", t->opt.time);
@@ -202,10 +168,12 @@ static int path_of(const struct tool *t, struct worker *w, const struct cdp_rec 
             return -1;
     }
     if (t->opt.shards) {
-        cdp_buf_clear(&w->key);
-        if (cdp_keyspec_encode(&t->key, r->fields, CDP_KEY_MISSING_NULL, &w->key, err) < 0)
+        size_t from = path->len;
+        if (cdp_keyspec_encode(&t->key, r->fields, CDP_KEY_MISSING_NULL, path, err) < 0 ||
+            cdp_buf_check(path, err) < 0)
             return -1;
-        uint64_t hash = cdp_hash_stable(w->key.data, w->key.len);
+        uint64_t hash = cdp_hash_stable(path->data + from, path->len - from);
+        path->len = from;
         cdp_buf_addf(path, "%sshard=%llu", path->len > item->path ? "/" : "",
                      (unsigned long long)(hash % t->opt.shards));
     }
@@ -214,31 +182,23 @@ static int path_of(const struct tool *t, struct worker *w, const struct cdp_rec 
 
 static int record(void *tool, struct cdp_batch *b, const struct cdp_rec *r, struct cdp_err *err)
 {
-    const struct tool *t = tool;
-    struct worker *w = b->worker;
-    if (w->n == w->cap) {
-        struct item *more = cdp_mem_grow(w->item, &w->cap, w->n + 1, sizeof *more, err);
-        if (!more)
-            return -1;
-        w->item = more;
-    }
-    struct item *item = &w->item[w->n];
-    *item = (struct item){.line = r->line, .len = (uint32_t)r->full, .path = (uint32_t)w->paths.len};
-    if (path_of(t, w, r, item, err) < 0) {
-        w->paths.len = item->path;
+    struct item *item = r->item;
+    struct cdp_buf *bytes = &b->bytes;
+    item->line = r->line;
+    item->len = (uint32_t)r->full;
+    item->path = (uint32_t)bytes->len;
+    if (path_of(tool, bytes, r, item, err) < 0)
         return err->exit == CDP_EXIT_DATA ? CDP_REC_REJECT : -1;
-    }
-    item->path_len = (uint32_t)w->paths.len - item->path;
-    const struct item *last = w->n ? &w->item[w->n - 1] : NULL;
+    item->path_len = (uint32_t)bytes->len - item->path;
+    const struct item *last = b->items ? item - 1 : NULL;
     if (last && last->path_len == item->path_len &&
-        memcmp(w->paths.data + last->path, w->paths.data + item->path, item->path_len) == 0) {
-        w->paths.len = item->path; /* the same partition as before: no second copy, no second hash */
+        memcmp(bytes->data + last->path, bytes->data + item->path, item->path_len) == 0) {
+        bytes->len = item->path; /* the same partition as before: no second copy, no second hash */
         item->path = last->path;
         item->hash = last->hash;
     } else {
-        item->hash = cdp_hash(w->paths.data + item->path, item->path_len);
+        item->hash = cdp_hash(bytes->data + item->path, item->path_len);
     }
-    w->n++;
     return CDP_REC_KEEP;
 }
 
@@ -247,14 +207,13 @@ static int record(void *tool, struct cdp_batch *b, const struct cdp_rec *r, stru
 static int apply(void *tool, struct cdp_batch *b, struct cdp_err *err)
 {
     struct tool *t = tool;
-    const struct worker *w = b->worker;
-    for (size_t i = 0; i < w->n; i++) {
-        const struct item *it = &w->item[i];
-        if (cdp_part_add(t->part, w->paths.data + it->path, it->path_len, it->hash, it->line, it->len,
+    const struct item *it = b->item;
+    for (const struct item *end = it + b->items; it < end; it++) {
+        if (cdp_part_add(t->part, b->bytes.data + it->path, it->path_len, it->hash, it->line, it->len,
                          t->time_slot >= 0 ? &it->time : NULL, err) < 0)
             return -1;
     }
-    t->flow.counts.out += w->n;
+    t->flow.counts.out += b->items;
     return 0;
 }
 
@@ -339,12 +298,8 @@ int main(int argc, char **argv)
 {
     static struct tool t; /* zeroed */
     struct cdp_err err = {0};
-    const struct cdp_flow_ops ops = {.worker_open = worker_open,
-                                     .worker_close = worker_close,
-                                     .begin = begin,
-                                     .record = record,
-                                     .apply = apply,
-                                     .after = after};
+    const struct cdp_flow_ops ops = {
+        .item_size = sizeof(struct item), .record = record, .apply = apply, .after = after};
     int rc = cdp_flow_begin(&t.flow, &tool_spec, argc, argv, &t.opt, &err);
     if (rc == 1) {
         rc = set_up(&t, &err);
