@@ -234,7 +234,7 @@ static inline struct cdp_val string_at(const char *p, const char *end)
             break;
         return (struct cdp_val){.p = p, .len = (uint32_t)(q + 1 - p), .type = CDP_STRING};
     }
-    return cdp_val_at(p);
+    return cdp_val_at(p, end);
 }
 
 /* Lays out the value at p (valid text); the byte behind it, or NULL and *err.  Recursion: CDP_MAX_DEPTH at most. */
@@ -249,7 +249,7 @@ static const char *lay_out(struct layout *l, const char *p, struct cdp_err *err)
     size_t at = l->nodes++;
     bool object = *p == '{';
     if (!object && *p != '[') {
-        struct cdp_val v = *p == '"' ? string_at(p, l->end) : cdp_val_at(p);
+        struct cdp_val v = *p == '"' ? string_at(p, l->end) : cdp_val_at(p, l->end);
         l->node[at] = (struct node){v.p, v.len, (uint32_t)l->nodes, v.type, v.escaped};
         return p + v.len;
     }

@@ -1,6 +1,8 @@
 /* val: see val.h.  The text is known to be valid, so walking it is a matter of strings and brackets. */
 #include "lib/val.h"
 
+#include "lib/simd.h"
+
 #include <string.h>
 
 static const char *skip_space(const char *p)
@@ -11,24 +13,33 @@ static const char *skip_space(const char *p)
 }
 
 /* p at the opening quote; the byte behind the closing one. */
-static const char *skip_string(const char *p, bool *escaped)
+static inline const char *skip_string(const char *p, const char *end, bool *escaped)
 {
-    for (p++; *p != '"'; p++)
-        if (*p == '\\') {
-            *escaped = true;
-            p++;
+    cdp_simd_high high = cdp_simd_none();
+    for (p++;;) {
+        if (end - p >= CDP_SIMD_STRIDE) {
+            uint64_t stops = cdp_simd_stops(p, &high);
+            if (!stops) {
+                p += CDP_SIMD_STRIDE;
+                continue;
+            }
+            p += cdp_simd_first(stops);
         }
-    return p + 1;
+        if (*p == '"')
+            return p + 1;
+        *escaped |= *p == '\\';
+        p += *p == '\\' ? 2 : 1;
+    }
 }
 
-static const char *skip_nested(const char *p)
+static const char *skip_nested(const char *p, const char *end)
 {
-    bool escaped;
+    bool escaped = false;
     size_t depth = 0;
     for (;; p++) {
         switch (*p) {
         case '"':
-            p = skip_string(p, &escaped) - 1;
+            p = skip_string(p, end, &escaped) - 1;
             break;
         case '[':
         case '{':
@@ -45,51 +56,48 @@ static const char *skip_nested(const char *p)
     }
 }
 
-struct cdp_val cdp_val_at(const char *p)
+struct cdp_val cdp_val_at(const char *p, const char *end)
 {
     struct cdp_val v = {.p = p};
-    const char *end;
+    const char *q = p;
+    bool escaped = false;
     switch (*p) {
-    case '"': {
-        bool escaped = false;
-        end = skip_string(p, &escaped);
+    case '"':
+        q = skip_string(p, end, &escaped);
         v.type = CDP_STRING;
         v.escaped = escaped;
         break;
-    }
     case '{':
-        end = skip_nested(p);
+        q = skip_nested(p, end);
         v.type = CDP_OBJECT;
         break;
     case '[':
-        end = skip_nested(p);
+        q = skip_nested(p, end);
         v.type = CDP_ARRAY;
         break;
     case 'n':
-        end = p + 4;
+        q += 4;
         v.type = CDP_NULL;
         break;
     case 't':
-        end = p + 4;
+        q += 4;
         v.type = CDP_TRUE;
         break;
     case 'f':
-        end = p + 5;
+        q += 5;
         v.type = CDP_FALSE;
         break;
     default:
-        for (end = p; (*end >= '0' && *end <= '9') || *end == '-' || *end == '+' || *end == '.' ||
-                      *end == 'e' || *end == 'E';
-             end++)
-            ;
+        while (q < end &&
+               ((*q >= '0' && *q <= '9') || *q == '-' || *q == '+' || *q == '.' || *q == 'e' || *q == 'E'))
+            q++;
         v.type = CDP_NUMBER;
     }
-    v.len = (uint32_t)(end - p);
+    v.len = (uint32_t)(q - p);
     return v;
 }
 
-/* The same where the value's end is known from outside: a number at the very end of the text has no byte
- * behind it that could be looked at. */
+/* Where the value's end is known from outside, nothing needs walking. */
 struct cdp_val cdp_val_text(const char *p, size_t n)
 {
     const char *end = p + n;
@@ -208,12 +216,14 @@ void cdp_val_decode(struct cdp_val v, struct cdp_buf *out)
     if (!cdp_buf_reserve(out, v.len)) /* an escape is never shorter than what it stands for */
         return;
     char *o = out->data + out->len;
-    while (p < end) {
-        if (*p != '\\') {
-            *o++ = *p++;
-            continue;
-        }
-        size_t used;
+    for (;;) {
+        const char *slash = memchr(p, '\\', (size_t)(end - p));
+        size_t plain = (size_t)((slash ? slash : end) - p), used;
+        memcpy(o, p, plain);
+        o += plain;
+        if (!slash)
+            break;
+        p = slash;
         o += unescape(p + 1, o, &used);
         p += 1 + used;
     }
@@ -259,7 +269,7 @@ struct cdp_iter cdp_val_iter(struct cdp_val v)
 {
     if (v.type != CDP_ARRAY && v.type != CDP_OBJECT)
         return (struct cdp_iter){.p = "]"};
-    return (struct cdp_iter){.p = v.p + 1, .object = v.type == CDP_OBJECT};
+    return (struct cdp_iter){.p = v.p + 1, .end = v.p + v.len, .object = v.type == CDP_OBJECT};
 }
 
 bool cdp_iter_next(struct cdp_iter *it)
@@ -272,11 +282,11 @@ bool cdp_iter_next(struct cdp_iter *it)
         return false;
     }
     if (it->object) {
-        it->key = cdp_val_at(p);
+        it->key = cdp_val_at(p, it->end);
         p = skip_space(p + it->key.len);
         p = skip_space(p + 1);
     }
-    it->val = cdp_val_at(p);
+    it->val = cdp_val_at(p, it->end);
     it->p = p + it->val.len;
     return true;
 }

@@ -35,8 +35,9 @@ static inline bool cdp_val_none(struct cdp_val v)
     return v.type <= CDP_NULL;
 }
 
-/* The value of validated text that starts at p (no white space before it); its end is found by walking. */
-struct cdp_val cdp_val_at(const char *p);
+/* The value that starts at p (no white space before it); its end is found by walking.  Nothing at or behind `end`, which
+ * is that of the text around it, is read. */
+struct cdp_val cdp_val_at(const char *p, const char *end);
 
 /* A value from validated text [p, p+n) with white space around it allowed. */
 struct cdp_val cdp_val_text(const char *p, size_t n);
@@ -59,7 +60,7 @@ bool cdp_val_str_eq(struct cdp_val v, const char *s, size_t n);
  * Members come in input order, repeated keys and all. */
 struct cdp_iter {
     struct cdp_val key, val;
-    const char *p;
+    const char *p, *end;
     bool object;
 };
 
