@@ -18,26 +18,26 @@ said() { [ "$status" -eq "$1" ] && [ "$stderr" = "cdp-cat: $2" ] || { echo "$sta
 }
 
 @test "a last line without a newline gets one, so files never run together" {
-    printf 'a' >1
-    printf 'b\n' >2
-    : >3
-    printf 'c' >4
-    run_cat 1 2 3 4
+    printf 'a' >f1
+    printf 'b\n' >f2
+    : >f3
+    printf 'c' >f4
+    run_cat f1 f2 f3 f4
     [ "$status" -eq 0 ] && [ -z "$stderr" ]
     [ "$output" = $'a\nb\nc' ]
-    [ "$(cdp-cat 1 | od -An -c | tr -d ' ')" = 'a\n' ]
-    [ -z "$(cdp-cat 3)" ]
+    [ "$(cdp-cat f1 | od -An -c | tr -d ' ')" = 'a\n' ]
+    [ -z "$(cdp-cat f3)" ]
 }
 
 @test "a byte order mark at the beginning of a file is left out" {
-    printf '\xef\xbb\xbf{"a":1}\n' >1
-    printf '\xef\xbb\xbf' >2
-    printf '\xef\xbbx\n' >3
-    printf '{"a":"\xef\xbb\xbf"}\n' >4
-    cdp-cat 1 2 1 3 4 >out
+    printf '\xef\xbb\xbf{"a":1}\n' >f1
+    printf '\xef\xbb\xbf' >f2
+    printf '\xef\xbbx\n' >f3
+    printf '{"a":"\xef\xbb\xbf"}\n' >f4
+    cdp-cat f1 f2 f1 f3 f4 >out
     printf '{"a":1}\n{"a":1}\n\xef\xbbx\n{"a":"\xef\xbb\xbf"}\n' >want
     same want out
-    gzip -k 1 && cdp-cat 1.gz 4 >out
+    gzip -k f1 && cdp-cat f1.gz f4 >out
     printf '{"a":1}\n{"a":"\xef\xbb\xbf"}\n' >want
     same want out
 }
@@ -381,9 +381,9 @@ round_trip()
 }
 
 @test "--unwrap of several files: they do not run together" {
-    printf '\xef\xbb\xbfa\r\nb' >1
-    printf '\xef\xbb\xbfc' >2
-    cdp-cat --envelope 1 2 | cdp-cat --unwrap >out
+    printf '\xef\xbb\xbfa\r\nb' >f1
+    printf '\xef\xbb\xbfc' >f2
+    cdp-cat --envelope f1 f2 | cdp-cat --unwrap >out
     printf '\xef\xbb\xbfa\r\nb\nc' >want
     same want out
 }
