@@ -154,6 +154,7 @@ static void reading(void)
     put("empty", "");
     ok(cdp_read_file("empty", &data, &n, &err) == 0 && n == 0 && *data == '\0', "an empty file");
     free(data);
+    data = NULL;
     ok(cdp_read_file("/proc/self/cmdline", &data, &n, &err) == 0 && n > 0, "a file of unknown size");
     free(data);
     ok(cdp_read_file("missing", &data, &n, &err) < 0, "a missing file");
