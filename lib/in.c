@@ -258,6 +258,10 @@ int cdp_in_next(struct cdp_in *in, struct cdp_block *b, struct cdp_err *err)
         }
         if (!in->in_source) {
             int rc = next_source(in, err);
+            if (rc < 0) {
+                in->failed = true;
+                in->fault = *err;
+            }
             if (rc <= 0)
                 return rc;
         }
