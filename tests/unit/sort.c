@@ -48,10 +48,10 @@ static int by_key(const void *a, const void *b)
     return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
-enum kind { TIMES, BYTES, EQUAL, NESTED, SORTED, REVERSED, FEW, OUTLIER, KINDS };
+enum kind { TIMES, BYTES, EQUAL, NESTED, SORTED, REVERSED, FEW, OUTLIER, LAYERS, KINDS };
 static const char *const kind_name[] = {
-    "timestamps", "short bytes", "equal keys", "keys that extend each other",
-    "sorted",     "reversed",    "few keys",   "one outlier"};
+    "timestamps", "short bytes", "equal keys",  "keys that extend each other", "sorted",
+    "reversed",   "few keys",    "one outlier", "words of eight bytes"};
 
 static void make_key(enum kind kind, size_t i, size_t n, struct record *r)
 {
@@ -84,6 +84,10 @@ static void make_key(enum kind kind, size_t i, size_t n, struct record *r)
         break;
     case REVERSED:
         len = (size_t)snprintf(key, sizeof key, "%09zu", n - i / 2);
+        break;
+    case LAYERS: /* ties at every depth of eight bytes */
+        for (unsigned j = 0; j < 5; j++)
+            len += (size_t)snprintf(key + len, sizeof key - len, "%08u", (unsigned)(draw() % 5) * 1234567);
         break;
     default:
         len = (size_t)snprintf(key, sizeof key, "%u", (unsigned)(draw() % 5));
@@ -389,6 +393,34 @@ static void test_run(const char *dir, enum cdp_sort_pack pack)
     drop(&d);
 }
 
+/* AUTO packs where the file took long for its bytes, and does not where it took no time. */
+static void test_policy(const char *dir, bool slow)
+{
+    struct data d = make(TIMES, 3000, 200), want = expect(&d, false);
+    struct cdp_run_policy policy = {.mode = CDP_SORT_PACK_AUTO, .frames = 255, .write_bytes = 1 << 20};
+    policy.write_ns = slow ? UINT64_C(1) << 40 : 0;
+    struct cdp_err err;
+    struct cdp_run_writer *w = cdp_run_create(dir, 16384, 8, &policy, &err);
+    for (size_t i = 0; i < want.n; i++) {
+        const struct record *r = &want.r[i];
+        struct cdp_sorted x = {(unsigned char *)r->key, r->payload, r->key_len, r->len, r->seq};
+        if (cdp_run_add(w, &x, &err) < 0)
+            break;
+    }
+    struct cdp_run *run = cdp_run_finish(w, &err);
+    struct cdp_run_reader *rd = run ? cdp_run_open(run, NULL, &err) : NULL;
+    struct cdp_sorted got;
+    size_t i = 0;
+    while (rd && cdp_run_next(rd, &got, &err) == 1 && i < want.n && got.seq == want.r[i].seq)
+        i++;
+    ok(run && run->packed == slow && i == want.n, "a %s device: %s", slow ? "slow" : "fast",
+       slow ? "packed" : "not packed");
+    cdp_run_close(rd);
+    cdp_run_free(run);
+    free(want.r);
+    drop(&d);
+}
+
 static bool index_before(const void *owner, uint32_t a, uint32_t b)
 {
     (void)owner;
@@ -441,6 +473,8 @@ int main(void)
         test_kind(kind, dir);
     test_run(dir, CDP_SORT_PACK_NEVER);
     test_run(dir, CDP_SORT_PACK_ALWAYS);
+    test_policy(dir, false);
+    test_policy(dir, true);
     test_large(dir);
     test_passes(dir);
     test_no_room();
