@@ -149,6 +149,17 @@ static int next_source(struct cdp_in *in, struct cdp_err *err)
     }
 }
 
+#define SLACK 8 /* times what is needed: memory past that was for a long line and is given back */
+
+static void give_back(struct cdp_in *in, struct cdp_block *b)
+{
+    if (b->cap / SLACK > CDP_BLOCK_SIZE + in->carry.len) {
+        free(b->data);
+        b->data = NULL;
+        b->cap = 0;
+    }
+}
+
 static int reserve(struct cdp_block *b, size_t len, struct cdp_err *err)
 {
     if (b->cap >= len + CDP_PAD + 1)
@@ -226,6 +237,8 @@ static int fill(struct cdp_in *in, struct cdp_block *b, size_t *whole, struct cd
 static int hand_out(struct cdp_in *in, struct cdp_block *b, size_t whole, struct cdp_err *err)
 {
     cdp_buf_clear(&in->carry);
+    if (in->carry.cap / SLACK > CDP_BLOCK_SIZE + b->len - whole)
+        cdp_buf_free(&in->carry);
     cdp_buf_add(&in->carry, b->data + whole, b->len - whole);
     if (cdp_buf_check(&in->carry, err) < 0)
         return -1;
@@ -267,6 +280,7 @@ int cdp_in_next(struct cdp_in *in, struct cdp_block *b, struct cdp_err *err)
         }
         b->len = 0;
         b->added_newline = b->inside_end = false;
+        give_back(in, b);
         if (reserve(b, in->opts.block + in->carry.len, err) < 0)
             return -1;
         if (in->carry.len)
