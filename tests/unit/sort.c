@@ -65,7 +65,7 @@ static void make_key(enum kind kind, size_t i, size_t n, struct record *r)
                                (unsigned)(draw() % 24), (unsigned)(draw() % 3), (unsigned)(draw() % 7),
                                (unsigned)draw());
         if (kind == OUTLIER && i == n / 2)
-            len = 1, key[0] = 1;
+            len = 1, key[0] = 7;
         break;
     case BYTES:
         len = draw() % 5;
