@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -101,9 +102,13 @@ static int write_iov(struct cdp_out *o, struct iovec *iov, size_t n, off_t at, s
         int count = n - i > IOVECS ? IOVECS : (int)(n - i);
         ssize_t done = at < 0 ? writev(o->fd, iov + i, count) : pwritev(o->fd, iov + i, count, at);
         if (done < 0) {
-            if (errno == EINTR)
-                continue;
-            return fail(o, err);
+            if (errno == EAGAIN) { /* a pipe that somebody else set not to wait */
+                struct pollfd pfd = {.fd = o->fd, .events = POLLOUT};
+                poll(&pfd, 1, -1);
+            } else if (errno != EINTR) {
+                return fail(o, err);
+            }
+            continue;
         }
         at += at < 0 ? 0 : done;
         for (; i < n && (size_t)done >= iov[i].iov_len; i++)
