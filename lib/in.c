@@ -8,6 +8,7 @@
 #include "lib/buf.h"
 #include "lib/mem.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,15 +256,27 @@ static int hand_out(struct cdp_in *in, struct cdp_block *b, size_t whole, struct
         b->offset = 3;
     }
     in->fresh = false;
-    b->fd = in->fd;
+    if (b->first && in->fd >= 0) {
+        b->fd = fcntl(in->fd, F_DUPFD_CLOEXEC, 3); /* the reader may be far ahead when the block is applied */
+        b->own_fd = b->fd >= 0;
+    }
     b->file_at = in->file_base + b->offset;
     memset(b->data + b->len, 0, CDP_PAD);
     in->bytes += b->len;
     return 1;
 }
 
+static void close_fd(struct cdp_block *b)
+{
+    if (b->own_fd)
+        close(b->fd);
+    b->own_fd = false;
+    b->fd = -1;
+}
+
 int cdp_in_next(struct cdp_in *in, struct cdp_block *b, struct cdp_err *err)
 {
+    close_fd(b);
     for (;;) {
         if (in->failed) {
             *err = in->fault;
@@ -316,6 +329,7 @@ void cdp_in_progress(const struct cdp_in *in, uint64_t *done, uint64_t *size)
 
 void cdp_block_free(struct cdp_block *b)
 {
+    close_fd(b);
     free(b->data);
     *b = (struct cdp_block){0};
 }

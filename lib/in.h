@@ -39,8 +39,9 @@ struct cdp_block {
     uint32_t source; /* index for cdp_in_source_name */
     uint64_t offset; /* byte offset of data in its source (unpacked) */
     bool first;      /* the source's first block */
-    int fd;          /* a plain regular file that holds data at byte file_at, to read again; -1 */
-    uint64_t file_at;
+    int fd; /* with first: of the plain regular file that the source is, to read it again; -1.  The block's own */
+    bool own_fd;
+    uint64_t file_at;   /* where data is in that file */
     bool added_newline; /* the last line's '\n' is not in the source */
     bool inside_start;  /* (pieces) it begins inside a line, of which the block before holds a piece */
     bool inside_end;    /* (pieces) it ends inside a line and is nothing else */
