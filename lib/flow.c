@@ -39,6 +39,7 @@ struct reject {
 struct cdp_batch_private {
     struct cdp_flow_private *run;
     struct cdp_expr_scratch *scratch;
+    struct cdp_memo *memo;
     struct cdp_val *fields;
     uint32_t *line_of; /* of each record, in the block from 1 */
     size_t line_cap, item_cap;
@@ -254,7 +255,7 @@ static int scan_block(struct cdp_batch *b, struct cdp_err *err)
     struct cdp_rec r = {.fields = own->fields, .scratch = own->scratch};
     while (p < end && !own->bad) {
         b->lines++;
-        const char *next = cdp_scan_line(plan, p, own->fields, &fault);
+        const char *next = cdp_scan_memo(plan, own->memo, p, own->fields, &fault);
         if (!next) {
             if (!(p = bad_line(b, p, &fault, err)))
                 return -1;
@@ -443,6 +444,7 @@ static void batch_close(struct cdp_batch *b)
     free(b->item);
     cdp_buf_free(&b->bytes);
     cdp_expr_scratch_free(own->scratch);
+    cdp_memo_free(own->memo);
     free(own->fields);
     free(own->line_of);
     free(own->reject);
@@ -459,8 +461,9 @@ static int batch_open(struct cdp_batch *b, struct cdp_flow_private *run, struct 
     *b = (struct cdp_batch){.flow = run->flow, .priv = own};
     own->run = run;
     own->scratch = cdp_expr_scratch_new(err);
+    own->memo = cdp_memo_new(err);
     own->fields = cdp_mem_zalloc(cdp_plan_width(run->flow->plan) + 1, sizeof *own->fields, err);
-    if (!own->scratch || !own->fields)
+    if (!own->scratch || !own->memo || !own->fields)
         return -1;
     return run->ops->worker_open ? run->ops->worker_open(run->tool, &b->worker, err) : 0;
 }

@@ -31,7 +31,27 @@ const char *cdp_scan_impl(void)
 const char *cdp_scan_line(const struct cdp_plan *plan, const char *p, struct cdp_val *fields,
                           struct cdp_scan_fault *fault)
 {
-    return scan_line(plan, p, fields, fault);
+    return scan_line(plan, NULL, p, fields, fault);
+}
+
+const char *cdp_scan_memo(const struct cdp_plan *plan, struct cdp_memo *memo, const char *p,
+                          struct cdp_val *fields, struct cdp_scan_fault *fault)
+{
+    return scan_line(plan, memo, p, fields, fault);
+}
+
+struct cdp_memo *cdp_memo_new(struct cdp_err *err)
+{
+    struct cdp_memo *memo = cdp_mem_zalloc(1, sizeof *memo, err);
+    if (!memo)
+        return NULL;
+    memo->first.next[0] = memo->first.next[1] = &memo->key[0]; /* which has no text and is never met */
+    return memo;
+}
+
+void cdp_memo_free(struct cdp_memo *memo)
+{
+    free(memo);
 }
 
 struct cdp_plan *cdp_plan_new(struct cdp_err *err)

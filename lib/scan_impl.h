@@ -4,7 +4,12 @@
  * nothing below it is wanted).  White space is rare between tokens and tested for with one comparison.
  * Strings are skipped a vector at a time; their bytes are gathered by OR, so that UTF-8 is looked at only in
  * lines that have a byte of 0x80 or above (outside strings such a byte is an error of grammar anyway).  The
- * line's '\n' is no white space: it ends every loop, so no end pointer is carried along. */
+ * line's '\n' is no white space: it ends every loop, so no end pointer is carried along.
+ *
+ * What costs time in this is not work but waiting: where a token ends is known only when its bytes have been compared, and
+ * the next token begins there.  So a thread remembers which key followed which (struct cdp_memo): its text, from the comma to
+ * the value, is compared whole, and the processor goes on behind it meanwhile; likewise behind a string that is as long as
+ * the key's last ones.  A key that is not the foretold one is read as ever. */
 #include "lib/scan_plan.h"
 #include "lib/simd.h"
 #include "lib/utf8.h"
@@ -255,8 +260,95 @@ static inline void clear_below(const struct cdp_node *node, struct cdp_val *fiel
         return NULL;                                                                                         \
     } while (0)
 
-const char *SCAN_LINE(const struct cdp_plan *plan, const char *line, struct cdp_val *fields,
-                      struct cdp_scan_fault *fault)
+/* ---- the memory of keys ---- */
+
+/* Where a key's text stands, or where it will: one of few places, of which an empty one is taken, else the last. */
+static struct cdp_memo_key *place(struct cdp_memo *memo, const char *text, size_t len,
+                                  const struct cdp_node *in)
+{
+    uint64_t front = 0, back = 0;
+    memcpy(&front, text, len < 8 ? len : 8);
+    memcpy(&back, text + (len < 8 ? 0 : len - 8), len < 8 ? len : 8);
+    uint64_t h = (front ^ (back + len) * 0x9E3779B97F4A7C15u) * 0xD6E8FEB86659FD93u;
+    struct cdp_memo_key *k = NULL;
+    for (size_t i = 0; i < CDP_MEMO_WAYS; i++) {
+        k = &memo->key[((h >> 32) + i) & (CDP_MEMO_KEYS - 1)];
+        if (k->len == 0 || (k->len == len && k->in == in && memcmp(k->text, text, len) == 0))
+            break;
+    }
+    return k;
+}
+
+/* Notes that the key with this text came after `last`; NULL where such a text is not remembered. */
+static __attribute__((noinline)) struct cdp_memo_key *remember(struct cdp_memo *memo,
+                                                               struct cdp_memo_key *last, const char *text,
+                                                               const char *end, const struct cdp_node *in,
+                                                               const struct cdp_node *want)
+{
+    size_t len = (size_t)(end - text);
+    if (len > CDP_MEMO_TEXT)
+        return NULL;
+    struct cdp_memo_key *k = place(memo, text, len, in);
+    if (k->len != len || k->in != in || memcmp(k->text, text, len) != 0) {
+        for (size_t i = 0; i < len; i++)
+            if ((unsigned char)text[i] >= 0x80) /* is looked at in each line */
+                return NULL;
+        *k = (struct cdp_memo_key){.len = (uint8_t)len, .in = in, .want = want, .next = {k, k}};
+        k->mask = (uint32_t)(((uint64_t)1 << len) - 1);
+        memcpy(k->text, text, len);
+    }
+    if (last) {
+        last->next[1] = last->next[0];
+        last->next[0] = k;
+    }
+    return k;
+}
+
+/* The remembered key whose text stands at p inside the object `in`, if it is one that came after `last` before. */
+static inline struct cdp_memo_key *recall(struct cdp_memo_key *last, const char *p, const struct cdp_node *in)
+{
+    struct cdp_memo_key *k = last->next[0];
+    if (LIKELY(k->in == in && k->len && cdp_simd_begins(p, k->text, k->mask, k->len)))
+        return k;
+    k = last->next[1];
+    if (k->in == in && k->len && cdp_simd_begins(p, k->text, k->mask, k->len)) {
+        last->next[1] = last->next[0];
+        last->next[0] = k;
+        return k;
+    }
+    return NULL;
+}
+
+/* Behind the opening quote → behind the closing one, where the string is as long as the key's last one; else NULL.  The
+ * processor goes on with the length that is foretold while it still looks at the bytes. */
+static inline const char *string_again(const char *p, const struct cdp_memo_key *key, cdp_simd_high *high)
+{
+    unsigned n = key->value;
+    uint64_t stops = cdp_simd_stops(p, high);
+    if (n >= CDP_SIMD_STRIDE) {
+        if (stops)
+            return NULL;
+        p += CDP_SIMD_STRIDE;
+        n -= CDP_SIMD_STRIDE;
+        stops = cdp_simd_stops(p, high);
+    }
+    return stops && cdp_simd_first(stops) == n && p[n] == '"' ? p + n + 1 : NULL;
+}
+
+static inline void note_length(struct cdp_memo_key *key, size_t n)
+{
+    if (key->value == n) {
+        key->steady = (uint8_t)(key->steady + (key->steady < 255));
+    } else {
+        key->value = (uint8_t)(n < 2 * CDP_SIMD_STRIDE ? n : 0);
+        key->steady = 0;
+    }
+}
+
+#define STEADY 2 /* strings of one length in a row, before the next is foretold */
+
+const char *SCAN_LINE(const struct cdp_plan *plan, struct cdp_memo *memo, const char *line,
+                      struct cdp_val *fields, struct cdp_scan_fault *fault)
 {
     struct frame stack[CDP_MAX_DEPTH];
     size_t depth = 0;
@@ -265,6 +357,10 @@ const char *SCAN_LINE(const struct cdp_plan *plan, const char *line, struct cdp_
     const char *p = space(line), *start;
     uint8_t type;
     bool escaped = false;
+    struct cdp_memo_key *last =
+        memo ? &memo->first : NULL; /* the key read last, NULL where it is not remembered */
+    struct cdp_memo_key *known;
+    const char *text = NULL; /* where the text of the next key begins */
 
     if (plan) {
         want = &plan->root;
@@ -277,16 +373,23 @@ value:
     escaped = false;
     switch (*p) {
     case '"':
-        p = string(p + 1, &escaped, &high, fault);
         type = CDP_STRING;
+        if (last && last->steady >= STEADY && LIKELY((p = string_again(start + 1, last, &high)) != NULL))
+            break;
+        p = string(start + 1, &escaped, &high, fault);
         if (UNLIKELY(!p))
             return NULL;
+        if (last)
+            note_length(last, (size_t)(p - start - 2));
         break;
     case '{':
         if (UNLIKELY(depth == CDP_MAX_DEPTH))
             FAULT(p, "nested deeper than 512");
         stack[depth++] = (struct frame){want, p, 0, true};
-        p = space(p + 1);
+        text = ++p;
+        if (last && (known = recall(last, p, want)))
+            goto known_key;
+        p = space(p);
         if (*p != '}')
             goto key;
         goto close;
@@ -329,10 +432,15 @@ value:
         fields[want->slot] = (struct cdp_val){start, (uint32_t)(p - start), type, escaped};
 
 after:
-    p = space(p);
-    if (depth == 0)
+    if (depth == 0) {
+        p = space(p);
         goto end;
+    }
     if (stack[depth - 1].object) {
+        text = p;
+        if (last && LIKELY((known = recall(last, p, stack[depth - 1].node)) != NULL))
+            goto known_key;
+        p = space(p);
         if (LIKELY(*p == ',')) {
             p = space(p + 1);
             goto key;
@@ -341,6 +449,7 @@ after:
             goto close;
         FAULT(p, *p == '\n' ? "the line ends inside an object" : "expected ',' or '}' after a value");
     }
+    p = space(p);
     if (*p == ',') {
         struct frame *f = &stack[depth - 1];
         want = f->node ? element(f->node, ++f->index) : NULL;
@@ -378,6 +487,16 @@ key:
     if (UNLIKELY(*p != ':'))
         FAULT(p, "expected ':' after a key");
     p = space(p + 1);
+    if (memo)
+        last = escaped ? NULL : remember(memo, last, text, p, stack[depth - 1].node, want);
+    goto value;
+
+known_key:
+    last = known;
+    p = space(p + known->len);
+    want = known->want;
+    if (want && want->belows)
+        clear_below(want, fields);
     goto value;
 
 end:

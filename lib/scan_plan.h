@@ -26,8 +26,29 @@ struct cdp_plan {
     size_t width;
 };
 
-typedef const char *cdp_scan_fn(const struct cdp_plan *plan, const char *p, struct cdp_val *fields,
-                                struct cdp_scan_fault *fault);
+#define CDP_MEMO_TEXT 32  /* bytes of a remembered key with its comma, quotes and colon, at most */
+#define CDP_MEMO_KEYS 256 /* a power of two */
+#define CDP_MEMO_WAYS 4   /* places that a key may have */
+
+/* A key as it stood in a line: the text from the value before it (or from the brace) up to its own value. */
+struct cdp_memo_key {
+    char text[CDP_MEMO_TEXT];
+    uint32_t mask;                    /* a bit for each byte of the text */
+    uint8_t len;                      /* of the text; 0: no key */
+    uint8_t value;                    /* length of the string that was its last value, without the quotes */
+    uint8_t steady;                   /* how often that was so in a row, up to 255 */
+    const struct cdp_node *in, *want; /* of the object, and of the value */
+    struct cdp_memo_key *next[2];     /* what came after it last, and before that */
+};
+
+struct cdp_memo {
+    struct cdp_memo_key first; /* stands for a line's beginning */
+    struct cdp_memo_key key[CDP_MEMO_KEYS];
+};
+
+/* memo may be NULL. */
+typedef const char *cdp_scan_fn(const struct cdp_plan *plan, struct cdp_memo *memo, const char *p,
+                                struct cdp_val *fields, struct cdp_scan_fault *fault);
 
 cdp_scan_fn cdp_scan_line_base;
 #if defined(__x86_64__)

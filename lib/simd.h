@@ -142,4 +142,18 @@ static inline bool cdp_simd_any_high(cdp_simd_high high)
 }
 #endif
 
+/* Do the bytes at p begin with the len bytes of text?  Both have 32 readable bytes; mask has a bit for each of the len. */
+static inline bool cdp_simd_begins(const char *p, const char *text, uint32_t mask, unsigned len)
+{
+#if defined(__AVX2__) && !defined(CDP_SIMD_SCALAR)
+    (void)len;
+    __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)text);
+    return ((uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(a, b)) & mask) == mask;
+#else
+    (void)mask;
+    return memcmp(p, text, len) == 0;
+#endif
+}
+
 #endif

@@ -13,7 +13,32 @@
 static cdp_scan_fn scan_line_scalar;
 #include "lib/scan_impl.h"
 
-static cdp_scan_fn *scan_line; /* the one that is tested */
+static cdp_scan_fn *tested;
+static struct cdp_memo *memo; /* of all lines that are scanned without a plan */
+
+/* Scans without a memory, then with one that has seen the line: the answers are the same. */
+static const char *scan_line(const struct cdp_plan *plan, const char *line, struct cdp_val *field,
+                             struct cdp_scan_fault *fault)
+{
+    struct cdp_err err;
+    struct cdp_val again[8];
+    struct cdp_scan_fault other;
+    struct cdp_memo *own = plan ? cdp_memo_new(&err) : memo;
+    const char *end = tested(plan, NULL, line, field, fault);
+    for (int i = 0; i < 4; i++) {
+        bool same = tested(plan, own, line, again, &other) == end;
+        for (size_t j = 0; end && plan && j < cdp_plan_width(plan); j++)
+            same &= again[j].p == field[j].p && again[j].len == field[j].len &&
+                    again[j].type == field[j].type && again[j].escaped == field[j].escaped;
+        if (!same || (!end && (other.at != fault->at || other.what != fault->what))) {
+            printf("# with a memory the answer is another, time %d\n", i);
+            abort();
+        }
+    }
+    if (plan)
+        cdp_memo_free(own);
+    return end;
+}
 
 /* Padding that is text, so that what is read of it shows. */
 static char *line_of(const char *text, size_t n)
@@ -295,6 +320,55 @@ static void plans(void)
     cdp_plan_free(plan);
 }
 
+/* Lines that resemble each other but for what matters: each is judged by itself. */
+static void similar_lines(void)
+{
+    static const struct {
+        const char *line, *a_b; /* NULL: missing; "!": an error */
+    } lines[] = {
+        {"{\"id\":\"12345678\",\"a\":{\"b\":\"x\"},\"c\":1}", "\"x\""},
+        {"{\"id\":\"12345678\",\"a\":{\"b\":\"x\"},\"c\":1}", "\"x\""},
+        {"{\"id\":\"12345678\",\"a\":{\"b\":\"x\"},\"c\":1}", "\"x\""},
+        {"{\"id\":\"12345678\",\"a\":{\"b\":\"y\"},\"c\":1}", "\"y\""},
+        {"{\"id\":\"1234\\\"78\",\"a\":{\"b\":\"y\"},\"c\":1}", "\"y\""},
+        {"{\"id\":\"123456\\\"\",\"a\":{\"b\":\"y\"},\"c\":1}", "\"y\""},
+        {"{\"id\":\"12\x01\"5678\",\"a\":{\"b\":\"y\"},\"c\":1}", "!"},
+        {"{\"id\":\"1234567\xff\",\"a\":{\"b\":\"y\"},\"c\":1}", "!"},
+        {"{\"id\":\"12345678\",\"a\":{},\"c\":{\"b\":5}}", NULL},
+        {"{\"id\":\"12345678\",\"a\":[\"b\",\"b\"],\"c\":1}", NULL},
+        {"{\"id\":\"12345678\",\"a\":[1,\"b\":2],\"c\":1}", "!"},
+        {"{\"id\":\"12345678\",\"a\":{\"b\":  \"z\"} ,\"c\":1}", "\"z\""},
+        {"{\"id\":\"12345678\", \"a\":{\"b\":\"z\"},\"a\":1}", NULL},
+        {"{\"id\":\"12345678\",\"a\":{\"b\":1},\"a\":{\"b\":2,\"b\":3}}", "3"},
+        {"{,\"a\":{\"b\":2}}", "!"},
+        {"{\"a\":{,\"b\":2}}", "!"},
+        {"{\"a\":{\"b\":2}\"c\":1}", "!"},
+        {"{\"a\":{\"b\":2},\"c\":}", "!"},
+        {"{\"b\":{\"b\":2},\"a\":{\"a\":1,\"b\":[]}}", "[]"},
+    };
+    struct cdp_err err;
+    struct cdp_val field;
+    struct cdp_scan_fault fault;
+    struct cdp_plan *plan = cdp_plan_new(&err);
+    struct cdp_memo *own = cdp_memo_new(&err);
+    size_t n = sizeof lines / sizeof *lines, wrong = 0;
+    int slot = cdp_plan_add_text(plan, ".a.b", &err);
+    for (size_t i = 0; slot == 0 && i < 40 * n; i++) {
+        size_t k = i < n ? i : (i * i + i / 7) % n; /* all in order, then all after all */
+        char *line = line_of(lines[k].line, strlen(lines[k].line));
+        const char *end = tested(plan, own, line, &field, &fault), *want = lines[k].a_b;
+        bool good = !end   ? want && *want == '!'
+                    : want ? field.len == strlen(want) && memcmp(field.p, want, field.len) == 0
+                           : field.type == CDP_MISSING;
+        if (!good && wrong++ < 5)
+            printf("# %zu: %s\n", i, lines[k].line);
+        free(line);
+    }
+    ok(slot == 0 && wrong == 0, "similar lines, each by itself");
+    cdp_memo_free(own);
+    cdp_plan_free(plan);
+}
+
 int main(void)
 {
     const struct {
@@ -316,13 +390,17 @@ int main(void)
             continue;
         }
         printf("# %s\n", impl[i].name);
-        scan_line = impl[i].fn;
+        struct cdp_err err;
+        tested = impl[i].fn;
+        memo = cdp_memo_new(&err);
         extraction();
         faults();
         depth();
         vector_ends();
         json_test_suite();
         utf8_tests();
+        similar_lines();
+        cdp_memo_free(memo);
     }
     documents();
     plans();
