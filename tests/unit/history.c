@@ -120,7 +120,7 @@ static void put_line(struct event *e)
     cdp_buf_addf(&b, "\"d\":%s,\"f\":%s}", e->kind == CDP_CHANGE_DELETE ? "true" : "false",
                  e->kind == CDP_CHANGE_FORGET ? "true" : "false");
     e->len = b.len;
-    cdp_buf_adds(&b, "\n");
+    cdp_buf_add(&b, "\n", 2); /* with a zero byte for the model */
     cdp_buf_grow(&b, CDP_PAD);
     e->line = b.data;
 }

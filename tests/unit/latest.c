@@ -110,12 +110,8 @@ static char dir[] = "/tmp/cdp-unit-XXXXXX", input[64], output[64];
 
 static void encode(const struct event *e, struct cdp_buf *keys, struct cdp_change *c)
 {
-    char key[32];
-    snprintf(key, sizeof key, "%u", e->key);
-    for (size_t n = strlen(key); n < 9; n++) { /* so that they sort as numbers */
-        memmove(key + 1, key, n + 1);
-        key[0] = '0';
-    }
+    char key[32] = {0};
+    snprintf(key, sizeof key, "%09u", e->key % 1000000000); /* sorts as the number */
     c->key = (uint32_t)keys->len;
     cdp_key_string(key, 9 + e->key % 3, keys); /* of several lengths, the last bytes zero */
     c->key_len = (uint32_t)keys->len - c->key;
