@@ -527,13 +527,14 @@ shuffled() { shuf --random-source=<(yes "$1") "$2"; }
 }
 
 @test "options that are missing, or do not go together" {
+    # shellcheck disable=SC2089 # the quotes are in messages
     for args in "--order t|-k is missing" "-k id|--order is missing" "-k id --order t --history --base x|--history needs all records: it goes with neither --base nor --horizon" \
         "-k id --order t --history --horizon 1d|--history needs all records: it goes with neither --base nor --horizon" "-k id --order t --unset x|--unset needs --patch" \
         "-k id --order t --forgotten x|--forgotten needs --forget" "-k id --order t --time t|--time needs --at, --horizon or --history" \
         "-k id --order t --history|--at, --horizon and --history need --time, or a :time in --order" \
         "-k id --order t:time --at noon|--at takes an RFC 3339 time, not 'noon'" "-k id --order t:time --horizon -1d|--horizon takes a duration such as 3d, not '-1d'" \
         "-k id --order t:tim|--order: key 't:tim': expected PATH[:time|:num][:desc]"; do
-        # shellcheck disable=SC2086
+        # shellcheck disable=SC2086,SC2090
         run_tool cdp-snapshot ${args%%|*} /dev/null
         [ "$status" -eq 2 ]
         [ "$stderr" = "cdp-snapshot: ${args#*|}" ] || { echo "$stderr"; false; }
