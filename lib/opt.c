@@ -27,8 +27,8 @@ bool cdp_opt_size(const char *s, uint64_t *bytes)
     char *end;
     errno = 0;
     unsigned long long n = strtoull(s, &end, 10);
-    const char *units = "KMGT", *unit = *end ? strchr(units, *end & ~32) : NULL;
-    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    const char *units = "KkMmGgTt", *unit = *end ? strchr(units, *end) : NULL;
+    unsigned shift = unit ? 10 * (unsigned)((unit - units) / 2 + 1) : 0;
     if (unit)
         end++;
     if (errno || *end || n > UINT64_MAX >> shift)
