@@ -58,9 +58,19 @@ static const struct cdp_opt table[] = {
      .arg = "PATH",
      .help = "other",
      .tag = 2},
-    CDP_OPT_REJECTS,
-    CDP_OPT_OUTPUT,
-    CDP_OPT_ALWAYS,
+    {.name = "output",
+     .letter = 'o',
+     .type = CDP_OPT_STRING,
+     .offset = offsetof(struct options, common.output),
+     .arg = "FILE",
+     .help = "where to",
+     .shared = true},
+    {.name = "quiet",
+     .letter = 'q',
+     .type = CDP_OPT_FLAG,
+     .offset = offsetof(struct options, common.quiet),
+     .help = "silence",
+     .shared = true},
     {0},
 };
 
@@ -250,27 +260,22 @@ static bool prints(const char *option, const char *want)
 static void printed(void)
 {
     ok(prints("--version", "cdp-x " CDP_VERSION "\n"), "--version");
-    ok(prints("--help",
-              "usage: cdp-x [-k KEY] [FILE]...\n"
-              "Do x.\n"
-              "\n"
-              "  -k, --key KEY                 a \"key\"\n"
-              "      --keep first|last|least   which\n"
-              "  -K, --keeper N                how many\n"
-              "  -s, --size SIZE               how large\n"
-              "  -f, --flag                    whether\n"
-              "  -h, --hash PATH               one\n"
-              "  -m, --mask PATH               other\n"
-              "      --rejects FILE            put unusable records into FILE, as NDJSON, and go on\n"
-              "  -o, --output FILE             write to FILE, which appears whole or not at all; packed "
-              "where it ends in "
-              ".gz\n"
-              "      --stats FILE              append one NDJSON line of counts to FILE\n"
-              "  -q, --quiet                   no progress and no closing remarks\n"
-              "      --help                    print this and end\n"
-              "      --version                 print the version and end\n"
-              "\n"
-              "The manual is cdp-x(1); records, paths and keys are in cdp-records(5).\n"),
+    ok(prints("--help", "usage: cdp-x [-k KEY] [FILE]...\n"
+                        "Do x.\n"
+                        "\n"
+                        "  -k, --key KEY                 a \"key\"\n"
+                        "      --keep first|last|least   which\n"
+                        "  -K, --keeper N                how many\n"
+                        "  -s, --size SIZE               how large\n"
+                        "  -f, --flag                    whether\n"
+                        "  -h, --hash PATH               one\n"
+                        "  -m, --mask PATH               other\n"
+                        "  -o, --output FILE             where to\n"
+                        "  -q, --quiet                   silence\n"
+                        "      --help                    print this and end\n"
+                        "      --version                 print the version and end\n"
+                        "\n"
+                        "The manual is cdp-x(1); records, paths and keys are in cdp-records(5).\n"),
        "--help");
     ok(prints(
            "--spec",
@@ -285,18 +290,9 @@ static void printed(void)
            "{\"option\":\"flag\",\"letter\":\"f\",\"arg\":\"\",\"type\":\"flag\",\"help\":\"whether\"}\n"
            "{\"option\":\"hash\",\"letter\":\"h\",\"arg\":\"PATH\",\"type\":\"list\",\"help\":\"one\"}\n"
            "{\"option\":\"mask\",\"letter\":\"m\",\"arg\":\"PATH\",\"type\":\"list\",\"help\":\"other\"}\n"
-           "{\"option\":\"rejects\",\"letter\":\"\",\"arg\":\"FILE\",\"type\":\"string\",\"help\":\"put "
-           "unusable records "
-           "into FILE, as NDJSON, and go on\"}\n"
-           "{\"option\":\"output\",\"letter\":\"o\",\"arg\":\"FILE\",\"type\":\"string\",\"help\":\"write to "
-           "FILE, which "
-           "appears whole or not at all; packed where it ends in .gz\"}\n"
-           "{\"option\":\"stats\",\"letter\":\"\",\"arg\":\"FILE\",\"type\":\"string\",\"help\":\"append one "
-           "NDJSON line "
-           "of counts to FILE\"}\n"
-           "{\"option\":\"quiet\",\"letter\":\"q\",\"arg\":\"\",\"type\":\"flag\",\"help\":\"no progress and "
-           "no closing "
-           "remarks\"}\n"),
+           "{\"option\":\"output\",\"letter\":\"o\",\"arg\":\"FILE\",\"type\":\"string\",\"help\":\"where "
+           "to\"}\n"
+           "{\"option\":\"quiet\",\"letter\":\"q\",\"arg\":\"\",\"type\":\"flag\",\"help\":\"silence\"}\n"),
        "--spec");
 }
 
