@@ -1,7 +1,13 @@
 /* measure: runs a command line in a shell and appends what it took to a file.
  *
- *     measure FILE COMMAND     appends "wall user sys peak status others": seconds three times, MiB, exit status, and the
- *                              CPU seconds that everything else on the machine took meanwhile
+ *     measure FILE COMMAND
+ *     measure --touch MIB
+ *
+ * The first appends "wall user sys peak status others": seconds three times, MiB, exit status, and the CPU seconds that everything
+ * else on the machine took meanwhile.
+ *
+ * The second touches that much memory and gives it back: in a virtual machine memory that was not used for a while
+ * may have gone back to the host, and whoever comes next pays for getting it.
  *
  * Peak is the most that the command's processes held resident at one time: the sum over the tree, read from
  * /proc every 10 ms, and never less than the largest single process that the kernel reports at the end.  The time
@@ -13,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -72,12 +79,24 @@ static double machine_busy(void)
     return busy / (double)sysconf(_SC_CLK_TCK);
 }
 
+static int touch(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (p == MAP_FAILED) {
+        perror("measure: cannot touch memory");
+        return 3;
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 3) {
-        fputs("usage: measure FILE COMMAND\n", stderr);
+        fputs("usage: measure FILE COMMAND | measure --touch MIB\n", stderr);
         return 2;
     }
+    if (strcmp(argv[1], "--touch") == 0)
+        return touch(strtoull(argv[2], NULL, 10) << 20);
     sigset_t wait_for;
     sigemptyset(&wait_for);
     sigaddset(&wait_for, SIGCHLD);
