@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH 1024             /* records brought in at a time */
+#define BATCH 512              /* records brought in at a time */
 #define BATCH_BYTES (1u << 20) /* and bytes of their keys and operands, roughly */
 #define PARTS_PER_THREAD 2
 #define MOST_PARTS 256
@@ -48,6 +48,7 @@ void cdp_agg_free(struct cdp_agg *a)
     cdp_plan_free(a->unread);
     pthread_mutex_destroy(&a->making);
     free(a->part);
+    free(a->order);
     free(a->zero);
     free(a);
 }
@@ -66,12 +67,17 @@ static size_t count_parts(const struct cdp_agg *a)
 
 int cdp_agg_start(struct cdp_agg *a, struct cdp_err *err)
 {
+    a->order = cdp_mem_alloc(a->items * sizeof *a->order, err);
+    if (!a->order)
+        return -1;
+    size_t others = a->items;
     for (size_t i = 0; i < a->items; i++) {
-        a->item[i].offset = (uint32_t)a->states;
-        a->states += (a->item[i].func->size + 7) / 8 * 8;
-        a->beside |= a->item[i].func->class != CDP_AGG_FOLD;
-        if (a->item[i].func->class == CDP_AGG_SET)
-            a->item[i].set = (uint32_t)a->sets++;
+        struct cdp_agg_item *item = &a->item[i];
+        item->offset = (uint32_t)a->states;
+        a->states += (item->func->size + 7) / 8 * 8;
+        if (item->func->class == CDP_AGG_SET)
+            item->set = (uint32_t)a->sets++;
+        a->order[item->func->class == CDP_AGG_FOLD ? a->folds++ : --others] = item;
     }
     a->zero = cdp_mem_zalloc(1, sizeof *a->zero + a->states, err);
     a->budget = a->opts.memory / 4 * 3;
@@ -235,19 +241,20 @@ int cdp_agg_record(struct cdp_agg_worker *w, const struct cdp_rec *r, struct cdp
 
 /* ---- into the table ---- */
 
-/* Adds the operands of an entry: those of functions without values beside the group (folds), or the others. */
+/* Adds an entry's operands for a->order[from … to). */
 static int add_entry(struct cdp_agg_worker *w, struct cdp_agg_part *p, const struct cdp_agg_entry *e,
-                     bool folds, struct cdp_err *err)
+                     size_t from, size_t to, struct cdp_err *err)
 {
     const struct cdp_agg *a = w->agg;
-    const struct cdp_agg_arg *arg = &w->arg[(size_t)(e - w->entry) * a->items];
+    const struct cdp_agg_arg *args = &w->arg[(size_t)(e - w->entry) * a->items];
     struct cdp_agg_group *g = cdp_agg_at(&p->arena, e->group);
     struct cdp_agg_place at = {.part = p, .group = e->group, .bytes = w->bytes.data};
-    for (size_t i = 0; i < a->items; i++, arg++) {
-        at.item = &a->item[i];
-        if (arg->kind == CDP_AGG_NONE || (at.item->func->class == CDP_AGG_FOLD) != folds)
-            continue;
+    for (size_t i = from; i < to; i++) {
+        at.item = a->order[i];
+        const struct cdp_agg_arg *arg = &args[at.item->index];
         void *state = g->states + at.item->offset;
+        if (arg->kind == CDP_AGG_NONE)
+            continue;
         int rc = arg->kind == CDP_AGG_STATE ? at.item->func->load(&at, state, cdp_agg_arg_val(arg), err)
                                             : at.item->func->add(&at, state, arg, err);
         if (rc < 0)
@@ -260,18 +267,17 @@ static void prefetch_values(const struct cdp_agg_worker *w, const struct cdp_agg
                             const struct cdp_agg_entry *e)
 {
     const struct cdp_agg *a = w->agg;
-    const struct cdp_agg_arg *arg = &w->arg[(size_t)(e - w->entry) * a->items];
-    for (size_t i = 0; i < a->items; i++) {
-        const struct cdp_agg_item *item = &a->item[i];
-        if (arg[i].kind != CDP_AGG_VALUE || item->func->class == CDP_AGG_FOLD)
+    const struct cdp_agg_arg *args = &w->arg[(size_t)(e - w->entry) * a->items];
+    const struct cdp_agg_group *g = cdp_agg_at(&p->arena, e->group);
+    for (size_t i = a->folds; i < a->items; i++) {
+        const struct cdp_agg_item *item = a->order[i];
+        const struct cdp_agg_arg *arg = &args[item->index];
+        if (arg->kind != CDP_AGG_VALUE)
             continue;
-        const struct cdp_agg_group *g = cdp_agg_at(&p->arena, e->group);
-        if (item->func->class == CDP_AGG_SET) {
-            if (((const struct cdp_agg_few *)(const void *)(g->states + item->offset))->count >= CDP_AGG_FEW)
-                cdp_agg_prefetch_set(p, item->set, e->group, arg[i].hash);
-        } else {
-            cdp_agg_prefetch_count(p, e->group, arg[i].hash);
-        }
+        if (item->func->class == CDP_AGG_TALLY)
+            cdp_agg_prefetch_count(p, e->group, arg->hash);
+        else if (((const struct cdp_agg_few *)(const void *)(g->states + item->offset))->count >= CDP_AGG_FEW)
+            cdp_agg_prefetch_set(p, item->set, e->group, arg->hash);
     }
 }
 
@@ -283,17 +289,17 @@ static int add_entries(struct cdp_agg_worker *w, struct cdp_agg_part *p, const u
     for (size_t i = 0; i < n; i++)
         cdp_agg_prefetch_slot(p, w->entry[order[i]].hash);
     for (size_t i = 0; i < n; i++)
-        cdp_agg_prefetch_group(p, w->entry[order[i]].hash);
+        w->entry[order[i]].group = cdp_agg_group_guess(p, w->entry[order[i]].hash);
     for (size_t i = 0; i < n; i++) {
         struct cdp_agg_entry *e = &w->entry[order[i]];
-        e->group = cdp_agg_group_get(a, p, e->hash, w->bytes.data + e->key, e->key_len, err);
-        if (!e->group || add_entry(w, p, e, true, err) < 0)
+        e->group = cdp_agg_group_get(a, p, e->group, e->hash, w->bytes.data + e->key, e->key_len, err);
+        if (!e->group || add_entry(w, p, e, 0, a->folds, err) < 0)
             return -1;
-        if (a->beside)
+        if (a->folds < a->items)
             prefetch_values(w, p, e);
     }
-    for (size_t i = 0; a->beside && i < n; i++)
-        if (add_entry(w, p, &w->entry[order[i]], false, err) < 0)
+    for (size_t i = 0; a->folds < a->items && i < n; i++)
+        if (add_entry(w, p, &w->entry[order[i]], a->folds, a->items, err) < 0)
             return -1;
     return 0;
 }
@@ -403,10 +409,10 @@ int cdp_agg_stream(struct cdp_agg_worker *w, struct cdp_buf *rows, uint32_t *bad
             return cdp_err_set(err, CDP_EXIT_DATA, "the group keys are not in order");
         }
         if (c > 0 && (cdp_agg_end_current(a, rows, err) < 0 ||
-                      !(a->current = cdp_agg_group_get(a, p, e->hash, key, e->key_len, err))))
+                      !(a->current = cdp_agg_group_get(a, p, 0, e->hash, key, e->key_len, err))))
             return -1;
         e->group = a->current;
-        if (add_entry(w, p, e, true, err) < 0 || add_entry(w, p, e, false, err) < 0)
+        if (add_entry(w, p, e, 0, a->items, err) < 0)
             return -1;
     }
     w->n = 0;

@@ -319,7 +319,7 @@ static int need_one_group(struct cdp_agg *a, struct cdp_err *err)
         any |= a->part[i].first != 0;
     if (any)
         return 0;
-    uint32_t group = cdp_agg_group_get(a, a->part, h.lo, "", 0, err);
+    uint32_t group = cdp_agg_group_get(a, a->part, 0, h.lo, "", 0, err);
     if (group && a->opts.sorted)
         a->current = group;
     return group ? 0 : -1;

@@ -321,9 +321,10 @@ struct cdp_agg {
     size_t bys, by_cap;
     struct cdp_agg_item *item;
     size_t items, item_cap;
-    size_t states; /* bytes of a group's states */
-    size_t sets;   /* of a part */
-    bool beside;   /* some values are kept beside the groups */
+    size_t states;               /* bytes of a group's states */
+    size_t sets;                 /* of a part */
+    struct cdp_agg_item **order; /* the folds, then the others, which keep values beside the groups */
+    size_t folds;
 
     struct cdp_agg_part *part;
     size_t parts;          /* a power of two */
@@ -368,12 +369,12 @@ int cdp_agg_part_check(const struct cdp_agg_part *p, struct cdp_err *err);
 /* Zeroed bytes of the arena. */
 void *cdp_agg_alloc(struct cdp_agg_part *p, size_t bytes, uint32_t *ref, struct cdp_err *err);
 
-/* The group of a key, made where there is none; 0 and *err where memory ran out.  To be quick, call the two prefetches
- * some keys ahead: one brings in the slot, the other, later, the group. */
-uint32_t cdp_agg_group_get(const struct cdp_agg *a, struct cdp_agg_part *p, uint64_t hash, const char *key,
-                           size_t n, struct cdp_err *err);
+/* The group of a key, made where there is none; 0 and *err where memory ran out.  To be quick, first call prefetch_slot for
+ * a number of keys, then group_guess for all of them, which brings in a group that is likely to be it (or says 0). */
 void cdp_agg_prefetch_slot(const struct cdp_agg_part *p, uint64_t hash);
-void cdp_agg_prefetch_group(const struct cdp_agg_part *p, uint64_t hash);
+uint32_t cdp_agg_group_guess(const struct cdp_agg_part *p, uint64_t hash);
+uint32_t cdp_agg_group_get(const struct cdp_agg *a, struct cdp_agg_part *p, uint32_t guess, uint64_t hash,
+                           const char *key, size_t n, struct cdp_err *err);
 
 static inline const char *cdp_agg_key(const struct cdp_agg_group *g)
 {

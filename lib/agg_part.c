@@ -226,20 +226,24 @@ static uint32_t group_new(const struct cdp_agg *a, struct cdp_agg_part *p, const
     return ref;
 }
 
-uint32_t cdp_agg_group_get(const struct cdp_agg *a, struct cdp_agg_part *p, uint64_t hash, const char *key,
-                           size_t n, struct cdp_err *err)
+static inline bool group_is(const struct cdp_agg_part *p, uint32_t ref, const char *key, size_t n)
+{
+    const struct cdp_agg_group *g = cdp_agg_at(&p->arena, ref);
+    return g->key_len == n && memcmp(cdp_agg_key(g), key, n) == 0;
+}
+
+uint32_t cdp_agg_group_get(const struct cdp_agg *a, struct cdp_agg_part *p, uint32_t guess, uint64_t hash,
+                           const char *key, size_t n, struct cdp_err *err)
 {
     uint32_t tag = (uint32_t)hash;
+    if (guess && group_is(p, guess, key, n))
+        return guess;
     if (index_room(&p->groups, err) < 0)
         return 0;
     struct cdp_agg_slot *s = first_slot(&p->groups, tag);
-    for (; s->ref; s = next_slot(&p->groups, s)) {
-        if (s->hash != tag)
-            continue;
-        const struct cdp_agg_group *g = cdp_agg_at(&p->arena, s->ref);
-        if (g->key_len == n && memcmp(cdp_agg_key(g), key, n) == 0)
+    for (; s->ref; s = next_slot(&p->groups, s))
+        if (s->hash == tag && group_is(p, s->ref, key, n))
             return s->ref;
-    }
     uint32_t ref = group_new(a, p, key, n, err);
     if (ref) {
         *s = (struct cdp_agg_slot){tag, ref};
@@ -254,10 +258,10 @@ void cdp_agg_prefetch_slot(const struct cdp_agg_part *p, uint64_t hash)
         __builtin_prefetch(first_slot(&p->groups, (uint32_t)hash), 1);
 }
 
-void cdp_agg_prefetch_group(const struct cdp_agg_part *p, uint64_t hash)
+uint32_t cdp_agg_group_guess(const struct cdp_agg_part *p, uint64_t hash)
 {
     if (!p->groups.slots)
-        return;
+        return 0;
     uint32_t tag = (uint32_t)hash;
     struct cdp_agg_slot *s = first_slot(&p->groups, tag);
     while (s->ref && s->hash != tag)
@@ -270,6 +274,7 @@ void cdp_agg_prefetch_group(const struct cdp_agg_part *p, uint64_t hash)
         __builtin_prefetch(g + 128, 1);
         __builtin_prefetch(g + 160, 1);
     }
+    return s->ref;
 }
 
 /* ---- kept values ---- */

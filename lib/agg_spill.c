@@ -287,7 +287,7 @@ static int merge_record(struct merging *m, const struct cdp_sorted *r, struct cd
         if ((g->key_len != n || memcmp(cdp_agg_key(g), key, n) != 0) && end_group(m, err) < 0)
             return -1;
     }
-    if (!m->group && !(m->group = cdp_agg_group_get(m->a, &m->part, 0, key, n, err)))
+    if (!m->group && !(m->group = cdp_agg_group_get(m->a, &m->part, 0, 0, key, n, err)))
         return -1;
     const char *payload = r->payload + PREFIX;
     size_t len = r->len - PREFIX, rest = r->key_len - n;

@@ -328,6 +328,9 @@ static void test_values(void)
         "{\"h\":[{\"from\":-0.1,\"to\":0,\"count\":1},{\"from\":0.2,\"to\":0.3,\"count\":1},{\"from\":0.3,"
         "\"to\":0.4,\"count\":1}]}",
         "bins at 0.3 are exact");
+    one(LIST("h=histogram(n,1)"), LIST("{\"n\":2.99999999999999999999999999999999999999999999999999}"),
+        "{\"h\":[{\"from\":2,\"to\":3,\"count\":1}]}",
+        "a quotient that rounds up to the next bin stays in its own");
     one(LIST("c=collect(v,2,t:desc)"), LIST("{\"v\":1,\"t\":1}", "{\"v\":3,\"t\":3}", "{\"v\":2,\"t\":2}"),
         "{\"c\":[3,2]}", "collected by an order");
     one(LIST("c=collect_distinct(v,3)"),
