@@ -81,11 +81,14 @@ static double machine_busy(void)
 
 static int touch(size_t bytes)
 {
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) {
         perror("measure: cannot touch memory");
         return 3;
     }
+    madvise(p, bytes, MADV_HUGEPAGE); /* so that what is given back can be had in large pages as well */
+    for (size_t i = 0; i < bytes; i += 4096)
+        p[i] = 1;
     return 0;
 }
 

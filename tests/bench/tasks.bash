@@ -390,6 +390,10 @@ ordered
 # Change events: unique by uuid (first read wins), ordered, scrubbed (silver), and the current state (gold).
 task T8a users 'change events: dedup, order, scrub, snapshot'
 by 'cdp, four tools' ours <<'X'
+cdp-scrub --policy "$BENCH/scrub-policy.json" "$IN" | cdp-order -k source_timestamp,read_timestamp,uuid | cdp-dedup -k uuid |
+    tee "$OUTDIR/silver.ndjson" | cdp-snapshot -k id --order source_timestamp,read_timestamp,uuid --delete .is_deleted >"$OUT"
+X
+by 'cdp, scrubbed last' ours,also <<'X'
 cdp-order -k source_timestamp,read_timestamp,uuid "$IN" | cdp-dedup -k uuid | cdp-scrub --policy "$BENCH/scrub-policy.json" |
     tee "$OUTDIR/silver.ndjson" | cdp-snapshot -k id --order source_timestamp,read_timestamp,uuid --delete .is_deleted >"$OUT"
 X
