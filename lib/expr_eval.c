@@ -185,7 +185,7 @@ static int eval_collect(struct cdp_expr_run *r, const node *n, struct cdp_val *o
     for (size_t i = 0; i < count; i++) {
         if (v[i].type == CDP_MISSING)
             v[i] = (struct cdp_val){.p = "null", .len = 4, .type = CDP_NULL};
-        size += v[i].len + (object ? n->key[i].len : 1u);
+        size += v[i].len + (object ? n->kid[i]->key.len : 1u);
     }
     if (size > UINT32_MAX)
         return cdp_expr_fail(r, "a value that is too large", CDP_EXPR_NO_TYPE, CDP_EXPR_NO_TYPE);
@@ -196,8 +196,8 @@ static int eval_collect(struct cdp_expr_run *r, const node *n, struct cdp_val *o
         *p++ = '[';
     for (size_t i = 0; i < count; i++) {
         if (object) {
-            memcpy(p, n->key[i].p, n->key[i].len);
-            p += n->key[i].len;
+            memcpy(p, n->kid[i]->key.p, n->kid[i]->key.len);
+            p += n->kid[i]->key.len;
         } else if (i) {
             *p++ = ',';
         }

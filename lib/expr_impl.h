@@ -1,7 +1,8 @@
 /* expr_impl: what the files of expr share; nobody else includes it.
  *
  *   expr.c        the face: compiling, falling back to libjq, scratch memory, messages
- *   expr_parse.c  text → tree, for the native subset
+ *   expr_parse.c  text → tree, for the native subset (and with it expr_lex.c, expr_node.c, expr_call.c: see expr_parse.h)
+ *   expr_text.c   what a text mentions and where it ends, without parsing it
  *   expr_eval.c   the tree on a record
  *   expr_func.c   functions and operators on values
  *   expr_jq.c     libjq
@@ -62,7 +63,7 @@ enum cdp_expr_op {
     CDP_EXPR_CMP_NUM, /* slot against val, a number of few digits: coef × 10^exp */
     CDP_EXPR_ARITH,   /* a b, fn: '+' '-' '*' '/' '%' */
     CDP_EXPR_NEG,
-    CDP_EXPR_OBJECT, /* key, kid: key[i] is `{"name":` or `,"name":` */
+    CDP_EXPR_OBJECT, /* kid: its key is `{"name":` or `,"name":` */
     CDP_EXPR_ARRAY,  /* kid */
     CDP_EXPR_JOIN,   /* kid: a string with \(…) in it */
     CDP_EXPR_CALL,   /* a | fn(b), fn: enum cdp_expr_fn */
@@ -106,7 +107,7 @@ struct cdp_expr_node {
     struct cdp_expr_node *a, *b, *c;
     struct cdp_expr_node **kid;
     size_t kids;
-    struct cdp_val *key;
+    struct cdp_val key; /* of an object's member */
     struct cdp_val val;
     int64_t coef;
     int32_t exp;
