@@ -83,6 +83,22 @@ rejects_add_up()
     each rejects_add_up
 }
 
+filtered()
+{
+    [ "$1" != cdp-cat ] || return 0
+    case $kind in
+    events) grep '"event_type":"purchase"' "$(input)" >some && set -- "$1" '.event_type == "purchase"' ;;
+    users) grep '"change_type": "INSERT"' "$(input)" >some && set -- "$1" '.source_metadata.change_type == "INSERT"' ;;
+    esac
+    result "$1" some want --stats plain && result "$1" "$(input)" got --where "$2" --stats stats && same want got && balanced stats &&
+        [ "$(stat_of stats in)" = "$(wc -l <"$(input)")" ] &&
+        [ "$(stat_of stats dropped)" = $(($(stat_of plain dropped) + $(wc -l <"$(input)") - $(wc -l <some))) ]
+}
+
+@test "--where: as if the others were not there, and they are counted" {
+    each filtered
+}
+
 threshold()
 {
     has rejects || return 0
@@ -210,11 +226,37 @@ any_shards()
 same_file()
 {
     has output || return 0
-    result "$1" "$(input)" want && "$1" "${args[@]}" -o got "$(input)" && same want got
+    result "$1" "$(input)" want && "$1" "${args[@]}" -o got "$(input)" && same want got &&
+        "$1" "${args[@]}" -o got.gz "$(input)" && gzip -dc got.gz >got && same want got
 }
 
-@test "standard output and -o" {
+@test "standard output, -o, and -o packed" {
     each same_file
+}
+
+line_ends()
+{
+    # What cdp-cat passes are bytes.
+    [ "$1" != cdp-cat ] || return 0
+    head -n 2000 "$(input)" >plain
+    result "$1" plain want || return
+    { printf '\357\273\277\n' && sed 's/$/\n  /' plain | head -c -4; } >blank
+    result "$1" blank got --stats stats && same want got && [ "$(stat_of stats in)" = 2000 ] || return
+    sed 's/$/\r/' plain >crlf
+    result "$1" crlf got && tr -d '\r' <got >lf && same want lf
+}
+
+@test "line ends, blank lines, a byte order mark, no newline at the end" {
+    each line_ends
+}
+
+nothing()
+{
+    result "$1" /dev/null out --stats stats && [ ! -s out ] && [ "$(stat_of stats in)" = 0 ] && balanced stats
+}
+
+@test "empty input is no error" {
+    each nothing
 }
 
 locale_and_zone()

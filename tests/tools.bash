@@ -71,10 +71,10 @@ result()
     fi
 }
 
-# A dataset as one stream: the names of its files in order, and what is in them.
+# A dataset as one stream: the names of its files in order, and what is in them.  What is hidden (a lock) is no data.
 spread()
 {
-    (cd "$1" && find . -type f | sort | while IFS= read -r f; do
+    (cd "$1" && find . -type f ! -name '.*' | sort | while IFS= read -r f; do
         echo "== $f"
         case $f in *.gz) gzip -dc "$f" ;; *) cat "$f" ;; esac
     done)

@@ -110,7 +110,38 @@ ignored_sigpipe()
     each ignored_sigpipe
 }
 
+side_files()
+{
+    local out=(-o out)
+    ! has dataset || out=(-d d --replace)
+    "$1" "${args[@]}" "${out[@]}" --stats /dev/full "$(input)" >/dev/null 2>said
+    blames "$1" $? 3 'No space left' || return
+    has rejects || return 0
+    { head -n 10 "$(input)" && echo '{"cut'; } >spoilt
+    "$1" "${args[@]}" "${out[@]}" --rejects /dev/full spoilt >/dev/null 2>said
+    blames "$1" $? 3 'No space left' || return
+    "$1" "${args[@]}" "${out[@]}" --rejects nowhere/rejects spoilt >/dev/null 2>said
+    blames "$1" $? 3 nowhere
+}
+
+@test "--rejects and --stats that cannot be written" {
+    each side_files
+}
+
 # --- inputs
+
+long_line()
+{
+    { head -n 3 "$(input)" && head -c 3000000 /dev/zero | tr '\0' ' ' && tail -n 1 "$(input)"; } >long
+    result "$1" long out 2>said || { cat said; return 1; }
+    [ "$1" != cdp-cat ] || return 0
+    result "$1" long out --max-record 2M 2>said
+    blames "$1" $? 1 'long: .*byte'
+}
+
+@test "a line longer than --max-record" {
+    each long_line
+}
 
 no_file()
 {
