@@ -294,6 +294,7 @@ static __attribute__((noinline)) struct cdp_memo_key *remember(struct cdp_memo *
             if ((unsigned char)text[i] >= 0x80) /* is looked at in each line */
                 return NULL;
         *k = (struct cdp_memo_key){.len = (uint8_t)len, .in = in, .want = want, .next = {k, k}};
+        k->behind = *space(text) == ',' ? CDP_MEMO_VALUE : CDP_MEMO_BRACE;
         k->mask = (uint32_t)(((uint64_t)1 << len) - 1);
         memcpy(k->text, text, len);
     }
@@ -304,14 +305,21 @@ static __attribute__((noinline)) struct cdp_memo_key *remember(struct cdp_memo *
     return k;
 }
 
+static inline bool stands(const struct cdp_memo_key *k, const char *p, const struct cdp_node *in,
+                          enum cdp_memo_place behind)
+{
+    return k->in == in && k->behind == behind && cdp_simd_begins(p, k->text, k->mask, k->len);
+}
+
 /* The remembered key whose text stands at p inside the object `in`, if it is one that came after `last` before. */
-static inline struct cdp_memo_key *recall(struct cdp_memo_key *last, const char *p, const struct cdp_node *in)
+static inline struct cdp_memo_key *recall(struct cdp_memo_key *last, const char *p, const struct cdp_node *in,
+                                          enum cdp_memo_place behind)
 {
     struct cdp_memo_key *k = last->next[0];
-    if (LIKELY(k->in == in && k->len && cdp_simd_begins(p, k->text, k->mask, k->len)))
+    if (LIKELY(stands(k, p, in, behind)))
         return k;
     k = last->next[1];
-    if (k->in == in && k->len && cdp_simd_begins(p, k->text, k->mask, k->len)) {
+    if (stands(k, p, in, behind)) {
         last->next[1] = last->next[0];
         last->next[0] = k;
         return k;
@@ -387,7 +395,7 @@ value:
             FAULT(p, "nested deeper than 512");
         stack[depth++] = (struct frame){want, p, 0, true};
         text = ++p;
-        if (last && (known = recall(last, p, want)))
+        if (last && (known = recall(last, p, want, CDP_MEMO_BRACE)))
             goto known_key;
         p = space(p);
         if (*p != '}')
@@ -438,7 +446,7 @@ after:
     }
     if (stack[depth - 1].object) {
         text = p;
-        if (last && LIKELY((known = recall(last, p, stack[depth - 1].node)) != NULL))
+        if (last && LIKELY((known = recall(last, p, stack[depth - 1].node, CDP_MEMO_VALUE)) != NULL))
             goto known_key;
         p = space(p);
         if (LIKELY(*p == ',')) {

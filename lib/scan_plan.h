@@ -30,11 +30,14 @@ struct cdp_plan {
 #define CDP_MEMO_KEYS 256 /* a power of two */
 #define CDP_MEMO_WAYS 4   /* places that a key may have */
 
+enum cdp_memo_place { CDP_MEMO_NOWHERE, CDP_MEMO_BRACE, CDP_MEMO_VALUE };
+
 /* A key as it stood in a line: the text from the value before it (or from the brace) up to its own value. */
 struct cdp_memo_key {
     char text[CDP_MEMO_TEXT];
     uint32_t mask;                    /* a bit for each byte of the text */
     uint8_t len;                      /* of the text; 0: no key */
+    uint8_t behind;                   /* enum cdp_memo_place: a key without a comma is none behind a value */
     uint8_t value;                    /* length of the string that was its last value, without the quotes */
     uint8_t steady;                   /* how often that was so in a row, up to 255 */
     const struct cdp_node *in, *want; /* of the object, and of the value */

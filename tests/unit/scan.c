@@ -320,6 +320,36 @@ static void plans(void)
     cdp_plan_free(plan);
 }
 
+/* A comma stays where it belongs, however well the keys are known: without a plan all objects are one. */
+static void known_keys_and_commas(void)
+{
+    static const struct {
+        const char *line;
+        bool good;
+    } lines[] = {
+        {"{\"a\":{\"c\":1}}", true},         {"{\"a\":1\"c\":2}", false},
+        {"{\"a\":{\"b\":1},\"c\":2}", true}, {"{\"a\":{\"b\":{,\"c\":2}}}", false},
+        {"{\"a\":1 \"c\":2}", false},        {"{\"a\":{\"c\":{}\"c\":2}}", false},
+        {"{\"a\":1,,\"c\":2}", false},       {"{,\"a\":1}", false},
+        {"{\"a\":{ , \"c\":1}}", false},     {"{\"a\":1 , \"c\":2}", true},
+    };
+    struct cdp_err err;
+    struct cdp_scan_fault fault;
+    struct cdp_memo *own = cdp_memo_new(&err);
+    size_t n = sizeof lines / sizeof *lines, wrong = 0;
+    for (size_t i = 0; i < n * n; i++) { /* each before each */
+        char *before = line_of(lines[i / n].line, strlen(lines[i / n].line));
+        char *line = line_of(lines[i % n].line, strlen(lines[i % n].line));
+        tested(NULL, own, before, NULL, &fault);
+        if ((tested(NULL, own, line, NULL, &fault) != NULL) != lines[i % n].good && wrong++ < 5)
+            printf("# %s after %s\n", lines[i % n].line, lines[i / n].line);
+        free(before);
+        free(line);
+    }
+    ok(wrong == 0, "known keys need their commas: %zu wrong", wrong);
+    cdp_memo_free(own);
+}
+
 /* Lines that resemble each other but for what matters: each is judged by itself. */
 static void similar_lines(void)
 {
@@ -400,6 +430,7 @@ int main(void)
         json_test_suite();
         utf8_tests();
         similar_lines();
+        known_keys_and_commas();
         cdp_memo_free(memo);
     }
     documents();
