@@ -262,8 +262,8 @@ static bool reference(const char *p, size_t n, bool lines, const struct cdp_path
 struct scanners {
     struct cdp_plan *plan;
     struct cdp_path path[PATHS + 1];
-    size_t n;              /* slots are 0, 1, … in the order of path */
-    struct cdp_memo *memo; /* of one implementation's lines */
+    size_t n;                     /* slots are 0, 1, … in the order of path */
+    struct cdp_memo *memo, *bare; /* with the plan, and without one */
 };
 
 /* What lib/val finds at the path. */
@@ -308,6 +308,12 @@ static void same_string(struct cdp_val v)
     cdp_buf_free(&got);
 }
 
+struct answer {
+    const char *end;
+    struct cdp_scan_fault fault;
+    struct cdp_val field[PATHS + 1];
+};
+
 static void same_fields(const struct scanners *s, const struct cdp_val *field, const struct span *want)
 {
     for (size_t i = 0; i < s->n; i++) {
@@ -324,11 +330,21 @@ static cdp_scan_fn *const scanner[] = {
     scan_line_scalar, cdp_scan_line_base, cdp_scan_memo, /* the one in use */
 };
 
+/* The same end and fields, or the same fault at the same place. */
+static void same_answer(const struct answer *a, const struct answer *b, size_t fields)
+{
+    check(a->end == b->end);
+    if (!a->end)
+        check(a->fault.at == b->fault.at && strcmp(a->fault.what, b->fault.what) == 0);
+    for (size_t i = 0; a->end && i < fields; i++)
+        check(a->field[i].p == b->field[i].p && a->field[i].len == b->field[i].len &&
+              a->field[i].type == b->field[i].type && a->field[i].escaped == b->field[i].escaped);
+}
+
 static void one_line(const struct scanners *s, const char *text, size_t n)
 {
     struct span want[PATHS + 1];
-    struct cdp_val field[PATHS + 1];
-    struct cdp_scan_fault first = {0}, fault;
+    struct answer first = {0}, other;
     char *line = malloc(n + 1 + CDP_PAD);
     check(line != NULL);
     memcpy(line, text, n);
@@ -338,23 +354,20 @@ static void one_line(const struct scanners *s, const char *text, size_t n)
         good = reference(line, n, true, &s->path[i], &want[i]);
     for (size_t i = 0; i < sizeof scanner / sizeof *scanner; i++) {
         memset(line + n + 1, i % 2 ? 0xc3 : '"', CDP_PAD);
-        const char *end = scanner[i](s->plan, NULL, line, field, &fault);
-        check(end == (good ? line + n + 1 : NULL));
-        check(scanner[i](NULL, NULL, line, NULL, &fault) == end);
-        if (good)
-            same_fields(s, field, want);
-        for (int again = 0; again < 3; again++) { /* with a memory of other lines, then of this one */
-            check(scanner[i](s->plan, s->memo, line, field, &fault) == end);
-            if (good)
-                same_fields(s, field, want);
-        }
-        if (good)
-            continue;
+        other.end = scanner[i](s->plan, NULL, line, other.field, &other.fault);
         if (i == 0) {
-            first = fault;
-            check(fault.what && fault.at >= line && fault.at <= line + n);
-        } else { /* all see the same fault at the same place */
-            check(fault.at == first.at && strcmp(fault.what, first.what) == 0);
+            first = other;
+            check(first.end == (good ? line + n + 1 : NULL));
+            check(good || (first.fault.what && first.fault.at >= line && first.fault.at <= line + n));
+            if (good)
+                same_fields(s, first.field, want);
+        }
+        same_answer(&other, &first, s->n);
+        for (int again = 0; again < 4; again++) { /* with a memory of other lines, then of this one */
+            other.end = scanner[i](s->plan, s->memo, line, other.field, &other.fault);
+            same_answer(&other, &first, s->n);
+            other.end = scanner[i](NULL, s->bare, line, NULL, &other.fault);
+            same_answer(&other, &first, 0);
         }
     }
     free(line);
@@ -378,10 +391,10 @@ static void document(const struct scanners *s, const char *text, size_t n)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct cdp_err err;
-    struct scanners s = {.plan = cdp_plan_new(&err), .memo = cdp_memo_new(&err)};
+    struct scanners s = {.plan = cdp_plan_new(&err), .memo = cdp_memo_new(&err), .bare = cdp_memo_new(&err)};
     const char *p = (const char *)data, *end = p + n;
     const char *newline = n ? memchr(p, '\n', n) : NULL;
-    check(s.plan && s.memo);
+    check(s.plan && s.memo && s.bare);
     for (; s.n < PATHS; s.n++)
         check(cdp_path_parse(&s.path[s.n], paths[s.n], strlen(paths[s.n]), &err) == 0);
     if (newline && cdp_path_parse(&s.path[s.n], p, (size_t)(newline - p), &err) == 0) {
@@ -402,6 +415,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         one_line(&s, line, newline ? (size_t)(newline - line) : (size_t)(end - line));
     }
     cdp_memo_free(s.memo);
+    cdp_memo_free(s.bare);
     cdp_plan_free(s.plan);
     for (size_t i = 0; i < s.n; i++)
         cdp_path_free(&s.path[i]);
