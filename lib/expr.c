@@ -204,14 +204,13 @@ static int bind(struct cdp_expr *e, node *n, struct cdp_plan *plan, struct cdp_e
 /* A program for libjq, with the definitions it needs. */
 static struct cdp_jq *foreign(struct cdp_expr *e, const char *text, struct cdp_err *err)
 {
-    const char *forbidden;
-    unsigned uses = cdp_expr_uses(text, &forbidden);
-    if (forbidden) {
-        cdp_err_set(err, CDP_EXIT_USAGE, "%s cannot be used: an expression sees its record only", forbidden);
+    struct cdp_expr_mentions m = cdp_expr_mentions(text);
+    if (m.refused) {
+        cdp_err_set(err, CDP_EXIT_USAGE, "%s cannot be used: %s", m.refused, m.why);
         return NULL;
     }
-    if (!(uses & CDP_EXPR_USES_BUCKET))
-        return own_jq(e, text, 0, CDP_JQ_CHECK | (uses & CDP_EXPR_USES_REGEX ? CDP_JQ_REGEX : 0), err);
+    if (!m.bucket)
+        return own_jq(e, text, 0, CDP_JQ_CHECK | (m.regex ? CDP_JQ_REGEX : 0), err);
     if (e->zone) {
         cdp_err_set(err, CDP_EXIT_USAGE,
                     "day() and its like know no time zone in an expression that needs libjq");

@@ -16,8 +16,9 @@
  *   - a path into the record gives null where jq fails, below what is no object or array;
  *   - E? hides the errors of E only, not those of what uses its result;
  *   - half a surrogate pair stays what it is.
- * An expression sees its record and nothing else: now, localtime, strflocaltime, input, inputs, stderr, halt and modules
- * are refused, and with a time zone so is day() where libjq would have to compute it. */
+ * An expression sees its record and nothing else: now, localtime, strflocaltime, env, $ENV, input, inputs, stderr, halt
+ * and modules are refused, ~/.jq is not read, and strftime() and strptime() take a plain string without %s and %Z.  With a
+ * time zone, day() is refused where libjq would have to compute it. */
 #ifndef CDP_EXPR_H
 #define CDP_EXPR_H
 

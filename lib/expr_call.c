@@ -17,50 +17,50 @@ struct call {
 struct function {
     const char *name;
     unsigned args;
-    node *(*make)(struct cdp_parser *ps, const struct function *f, const struct call *c);
+    node *(*make)(struct cdp_parser *ps, const struct function *f, struct call c);
     enum cdp_expr_op op;
     int fn;
 };
 
 /* --- what a node is made of */
 
-static node *of_nothing(struct cdp_parser *ps, const struct function *f, const struct call *c)
+static node *of_nothing(struct cdp_parser *ps, const struct function *f, struct call c)
 {
     (void)c;
     return cdp_node_leaf(ps, f->op);
 }
 
-static node *of_self(struct cdp_parser *ps, const struct function *f, const struct call *c)
+static node *of_self(struct cdp_parser *ps, const struct function *f, struct call c)
 {
-    return cdp_node_unary(ps, f->op, f->fn, c->self);
+    return cdp_node_unary(ps, f->op, f->fn, c.self);
 }
 
-static node *of_argument(struct cdp_parser *ps, const struct function *f, const struct call *c)
+static node *of_argument(struct cdp_parser *ps, const struct function *f, struct call c)
 {
-    return cdp_node_unary(ps, f->op, f->fn, c->arg[0]);
+    return cdp_node_unary(ps, f->op, f->fn, c.arg[0]);
 }
 
-static node *of_both(struct cdp_parser *ps, const struct function *f, const struct call *c)
+static node *of_both(struct cdp_parser *ps, const struct function *f, struct call c)
 {
-    return cdp_node_binary(ps, f->op, f->fn, c->self, c->arg[0]);
+    return cdp_node_binary(ps, f->op, f->fn, c.self, c.arg[0]);
 }
 
 /* Arrays and objects contain each other by rules of their own. */
-static node *of_string(struct cdp_parser *ps, const struct function *f, const struct call *c)
+static node *of_string(struct cdp_parser *ps, const struct function *f, struct call c)
 {
-    return cdp_node_is_string(c->arg[0]) ? of_both(ps, f, c) : cdp_parse_unsupported(ps);
+    return cdp_node_is_string(c.arg[0]) ? of_both(ps, f, c) : cdp_parse_unsupported(ps);
 }
 
-static node *of_member(struct cdp_parser *ps, const struct function *f, const struct call *c)
+static node *of_member(struct cdp_parser *ps, const struct function *f, struct call c)
 {
     (void)f;
-    return cdp_node_has(ps, c->self, c->arg[0]);
+    return cdp_node_has(ps, c.self, c.arg[0]);
 }
 
-static node *of_condition(struct cdp_parser *ps, const struct function *f, const struct call *c)
+static node *of_condition(struct cdp_parser *ps, const struct function *f, struct call c)
 {
     (void)f;
-    return cdp_node_if(ps, c->arg[0], c->self, cdp_node_leaf(ps, CDP_EXPR_EMPTY));
+    return cdp_node_if(ps, c.arg[0], c.self, cdp_node_leaf(ps, CDP_EXPR_EMPTY));
 }
 
 /* A regular expression that is plain text, perhaps anchored, becomes that text. */
@@ -84,21 +84,21 @@ static bool plain_pattern(node *n, char *p, size_t len)
 }
 
 /* test("…") and test("…"; "…"): without libjq where the pattern is plain. */
-static node *of_pattern(struct cdp_parser *ps, const struct function *f, const struct call *c)
+static node *of_pattern(struct cdp_parser *ps, const struct function *f, struct call c)
 {
     for (unsigned i = 0; i < f->args; i++)
-        if (!cdp_node_is_string(c->arg[i]))
+        if (!cdp_node_is_string(c.arg[i]))
             return cdp_parse_unsupported(ps);
-    node *n = cdp_node_unary(ps, f->op, 0, c->self);
+    node *n = cdp_node_unary(ps, f->op, 0, c.self);
     size_t len;
-    char *pattern = cdp_node_decoded(ps, c->arg[0], &len);
+    char *pattern = cdp_node_decoded(ps, c.arg[0], &len);
     if (!n || !pattern)
         return NULL;
     if (f->args == 1 && plain_pattern(n, pattern, len))
         return n;
-    n = cdp_node_unary(ps, CDP_EXPR_REGEX, 0, c->self);
-    len = (size_t)(ps->p - c->text);
-    char *text = n ? cdp_node_keep(ps, c->text, len) : NULL;
+    n = cdp_node_unary(ps, CDP_EXPR_REGEX, 0, c.self);
+    len = (size_t)(ps->p - c.text);
+    char *text = n ? cdp_node_keep(ps, c.text, len) : NULL;
     if (!text)
         return NULL;
     n->val = (struct cdp_val){.p = text, .len = (uint32_t)len};
@@ -162,6 +162,6 @@ node *cdp_parse_call(struct cdp_parser *ps, struct cdp_scope in, size_t len)
         return NULL;
     for (const struct function *f = functions; f->name; f++)
         if (f->args == (unsigned)n && cdp_lex_is(c.text, len, f->name))
-            return f->make(ps, f, &c);
+            return f->make(ps, f, c);
     return cdp_parse_unsupported(ps);
 }

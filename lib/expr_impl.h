@@ -146,8 +146,11 @@ struct cdp_expr_node *cdp_expr_parse(struct cdp_expr *e, struct cdp_expr_scratch
                                      struct cdp_err *err);
 
 /* What a program's text mentions outside its strings, comments, fields and keys. */
-enum { CDP_EXPR_USES_BUCKET = 1, CDP_EXPR_USES_REGEX = 2 };
-unsigned cdp_expr_uses(const char *text, const char **forbidden);
+struct cdp_expr_mentions {
+    bool bucket, regex;
+    const char *refused, *why; /* what cannot be used; NULL: nothing */
+};
+struct cdp_expr_mentions cdp_expr_mentions(const char *text);
 
 /* A number's text, perhaps written as jq takes it but JSON does not (+1, 01, .5, 1.), as JSON.  False where it is none;
  * otherwise text is left in *out (where it had to be rewritten) or is the input. */

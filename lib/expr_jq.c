@@ -79,12 +79,60 @@ static int need_library(struct cdp_err *err)
     return 0;
 }
 
+/* --- ~/.jq
+ *
+ * libjq puts the definitions in $HOME/.jq before every program that it compiles (1.6 in slurp_lib of builtin.c, later in
+ * load_program of linker.c), and knows no switch against it; no result may depend on that file.  So for as long as any
+ * thread compiles, the environment says that home is where no file can be.  One pointer of it is exchanged and put back:
+ * getenv() in another thread sees the one or the other, and nothing moves. */
+
+extern char **environ;
+
+static struct {
+    pthread_mutex_t lock;
+    unsigned compiling; /* threads */
+    char *home;
+} hidden = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static char nowhere[] = "HOME=/dev/null";
+static _Thread_local bool compiling;
+
+static void hide_home(void)
+{
+    compiling = true;
+    pthread_mutex_lock(&hidden.lock);
+    if (hidden.compiling++ == 0)
+        for (char **v = environ; v && *v; v++)
+            if (strncmp(*v, "HOME=", 5) == 0) {
+                hidden.home = *v;
+                *v = nowhere;
+                break;
+            }
+    pthread_mutex_unlock(&hidden.lock);
+}
+
+static void show_home(void)
+{
+    if (!compiling)
+        return;
+    compiling = false;
+    pthread_mutex_lock(&hidden.lock);
+    if (--hidden.compiling == 0)
+        for (char **v = environ; v && *v; v++)
+            if (*v == nowhere)
+                *v = hidden.home;
+    pthread_mutex_unlock(&hidden.lock);
+}
+
+/* --- memory */
+
 /* libjq aborts when memory runs out, unless its handler jumps. */
 static _Thread_local jmp_buf *out_of_memory;
 
 static void no_memory(void *unused)
 {
     (void)unused;
+    show_home();
     if (out_of_memory)
         longjmp(*out_of_memory, 1);
 }
@@ -117,7 +165,10 @@ static jq_state *compiled(const char *text, struct complaint *c)
         return NULL;
     lib.jq_set_nomem_handler(jq, no_memory, NULL);
     lib.jq_set_error_cb(jq, complain, c);
-    if (!lib.jq_compile(jq, text))
+    hide_home();
+    int good = lib.jq_compile(jq, text);
+    show_home();
+    if (!good)
         lib.jq_teardown(&jq);
     else
         lib.jq_set_error_cb(jq, complain, NULL);

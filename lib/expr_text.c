@@ -9,41 +9,111 @@
 
 struct walk {
     bool stop; /* at a ',' or a closing bracket that was not opened */
-    unsigned uses;
-    const char *forbidden;
+    struct cdp_expr_mentions found;
+};
+
+/* --- what cannot be used */
+
+static void refuse(struct walk *w, const char *what, const char *why)
+{
+    w->found.refused = what;
+    w->found.why = why;
+}
+
+static void refuse_outside(struct walk *w, const char *what)
+{
+    refuse(w, what, "an expression sees its record only");
+}
+
+/* The conversion behind a '%': its letter. */
+static char conversion(const char *p)
+{
+    p += strspn(p, "_-^#0123456789");
+    return p[*p == 'E' || *p == 'O'];
+}
+
+/* A call of strftime or strptime, from behind its name.  libjq 1.6 aborts where a format for strftime is no string. */
+static void check_format(struct walk *w, const char *p, bool strptime)
+{
+    p = cdp_lex_skip(p);
+    if (*p != '(')
+        return;
+    p = cdp_lex_skip(p + 1);
+    bool literal = *p++ == '"';
+    for (; literal && *p && *p != '"'; p++) {
+        if (*p == '%' && (conversion(p + 1) == 's' || (conversion(p + 1) == 'Z' && !strptime)))
+            refuse(w, "%s and %Z", "they read the machine's time zone");
+        else if (*p == '%' && p[1] == '%')
+            p++;
+        else if (*p == '\\')
+            literal = *++p == '"' || *p == '\\' || *p == 'n' || *p == 't';
+    }
+    if (!literal || *cdp_lex_skip(p + (*p == '"')) != ')')
+        refuse(w, "a time format that is no plain string",
+               "it may end libjq, or read the machine's time zone");
+}
+
+/* --- what is mentioned */
+
+enum { OUTSIDE, REGEX, BUCKET, STRFTIME, STRPTIME };
+
+static const struct mention {
+    const char *word;
+    int what;
+} mentions[] = {
+    /* the clock, the machine's time zone and environment, other records, the end of the process, and modules, of which
+     * this libjq knows no place */
+    {"now", OUTSIDE},
+    {"localtime", OUTSIDE},
+    {"strflocaltime", OUTSIDE},
+    {"env", OUTSIDE},
+    {"input", OUTSIDE},
+    {"inputs", OUTSIDE},
+    {"input_line_number", OUTSIDE},
+    {"input_filename", OUTSIDE},
+    {"stderr", OUTSIDE},
+    {"halt", OUTSIDE},
+    {"halt_error", OUTSIDE},
+    {"import", OUTSIDE},
+    {"include", OUTSIDE},
+    {"modulemeta", OUTSIDE},
+    {"test", REGEX},
+    {"match", REGEX},
+    {"capture", REGEX},
+    {"scan", REGEX},
+    {"split", REGEX},
+    {"splits", REGEX},
+    {"sub", REGEX},
+    {"gsub", REGEX},
+    {"hour", BUCKET},
+    {"day", BUCKET},
+    {"week", BUCKET},
+    {"month", BUCKET},
+    {"year", BUCKET},
+    {"strftime", STRFTIME},
+    {"strptime", STRPTIME},
+    {0},
 };
 
 static void walk_word(struct walk *w, const char *p, size_t n)
 {
-    /* The clock, other records, the end of the process, and modules, of which this libjq knows no place. */
-    static const char *const forbidden[] = {"now",
-                                            "localtime",
-                                            "strflocaltime",
-                                            "input",
-                                            "inputs",
-                                            "stderr",
-                                            "halt",
-                                            "halt_error",
-                                            "import",
-                                            "include",
-                                            "input_line_number",
-                                            "input_filename",
-                                            NULL};
-    static const char *const regex[] = {"test",   "match", "capture", "scan", "split",
-                                        "splits", "sub",   "gsub",    NULL};
-    static const char *const bucket[] = {"hour", "day", "week", "month", "year", NULL};
-    if (*cdp_lex_skip(p + n) == ':') /* a key */
+    const char *next = cdp_lex_skip(p + n);
+    const struct mention *m = mentions;
+    while (m->word && !cdp_lex_is(p, n, m->word))
+        m++;
+    if (!m->word || *next == ':') /* a key */
         return;
-    for (size_t i = 0; forbidden[i]; i++)
-        if (cdp_lex_is(p, n, forbidden[i]))
-            w->forbidden = forbidden[i];
-    for (size_t i = 0; regex[i]; i++)
-        if (cdp_lex_is(p, n, regex[i]))
-            w->uses |= CDP_EXPR_USES_REGEX;
-    for (size_t i = 0; bucket[i]; i++)
-        if (cdp_lex_is(p, n, bucket[i]) && *cdp_lex_skip(p + n) == '(')
-            w->uses |= CDP_EXPR_USES_BUCKET;
+    if (m->what == OUTSIDE)
+        refuse_outside(w, m->word);
+    else if (m->what == REGEX)
+        w->found.regex = true;
+    else if (m->what == BUCKET)
+        w->found.bucket |= *next == '(';
+    else
+        check_format(w, next, m->what == STRPTIME);
 }
+
+/* --- the walk */
 
 static const char *walk_code(struct walk *w, const char *p, unsigned nesting);
 
@@ -84,8 +154,10 @@ static const char *walk_code(struct walk *w, const char *p, unsigned nesting)
         } else if (*p == '\0' || (*p == ',' && open == 0 && w->stop && nesting == 0)) {
             return p;
         } else if (*p == '.' || *p == '$' || *p == '@') { /* not a function's name */
-            p++;
-            p += cdp_lex_word(p);
+            n = cdp_lex_word(p + 1);
+            if (*p == '$' && cdp_lex_is(p + 1, n, "ENV"))
+                refuse_outside(w, "$ENV");
+            p += n + 1;
         } else {
             p++;
         }
@@ -98,10 +170,9 @@ size_t cdp_expr_span(const char *text)
     return (size_t)(walk_code(&w, text, 0) - text);
 }
 
-unsigned cdp_expr_uses(const char *text, const char **forbidden)
+struct cdp_expr_mentions cdp_expr_mentions(const char *text)
 {
     struct walk w = {0};
     walk_code(&w, text, 0);
-    *forbidden = w.forbidden;
-    return w.uses;
+    return w.found;
 }

@@ -183,8 +183,6 @@ static void usage(void)
     is(eval(".a | test(\"(\")", "{}"),
        "2: expression '.a | test(\"(\")': regex failure: end pattern with unmatched parenthesis",
        "a bad regular expression is known at once");
-    is(eval("now", "{}"), "2: expression 'now': now cannot be used: an expression sees its record only",
-       "the clock");
     is(eval(".a | \"\\(now)\" | .[0:1]", "{}"),
        "2: expression '.a | \"\\(now)\" | .[0:1]': now cannot be used: an expression sees its record only",
        "the clock inside a string");
@@ -195,6 +193,56 @@ static void usage(void)
     text[sizeof text - 1] = '\0';
     ok(strlen(eval(text, "{}")) < 500 && strstr(made, "xxx...'"),
        "a long expression is shown by its beginning");
+}
+
+/* What does not depend on the record alone, or would end the process. */
+static void refusals(void)
+{
+    static const struct {
+        const char *text, *what;
+    } t[] = {
+        {"now", "now"},
+        {"[now]", "now"},
+        {".a | localtime", "localtime"},
+        {".a | strflocaltime(\"%Y\")", "strflocaltime"},
+        {"env.HOME", "env"},
+        {"$ENV.HOME", "$ENV"},
+        {"{$ENV} | keys", "$ENV"},
+        {"input", "input"},
+        {"[inputs]", "inputs"},
+        {"input_line_number", "input_line_number"},
+        {"input_filename", "input_filename"},
+        {"stderr", "stderr"},
+        {"halt", "halt"},
+        {"1 | halt_error", "halt_error"},
+        {"import \"a\" as a; 1", "import"},
+        {"include \"a\"; 1", "include"},
+        {"\"a\" | modulemeta", "modulemeta"},
+        {".a | strftime(\"%F %Z\")", "%s and %Z"},
+        {".a | strftime(\"%_10s\")", "%s and %Z"},
+        {".a | strftime(\"%%%EZ\")", "%s and %Z"},
+        {".a | strptime(\"%s\")", "%s and %Z"},
+        {"0 | strftime(1)", "a time format that is no plain string"},
+        {"0 | strftime(.a)", "a time format that is no plain string"},
+        {"0 | strftime(\"%F\", 1)", "a time format that is no plain string"},
+        {"0 | strftime(\"%F\" | length)", "a time format that is no plain string"},
+        {"0 | strftime(\"\\(.a)\")", "a time format that is no plain string"},
+        {"0 | strftime(\"\\u0025Z\")", "a time format that is no plain string"},
+        {"\"1\" | strptime(.a)", "a time format that is no plain string"},
+    };
+    char want[200];
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        snprintf(want, sizeof want, "2: expression '%s': %s cannot be used: ", t[i].text, t[i].what);
+        eval(t[i].text, "{\"a\":1}");
+        if (!ok(strncmp(made, want, strlen(want)) == 0, "%s is refused", t[i].text))
+            printf("#   got: %s\n", made);
+    }
+    const char *times = "{\"a\":1425599621,\"b\":\"5 Mar 15 UTC\",\"env\":1}";
+    is(eval(".a | strftime(\"%%Z %F\\n\" # it is\n)", times), "\"%Z 2015-03-05\\n\"", "a time, written");
+    is(eval(".b | strptime(\"%d %b %y %Z\") | mktime", times), "1425513600", "a time, read");
+    is(eval("[.a | todate]", times), "[\"2015-03-05T23:53:41Z\"]", "a time in jq's own format");
+    is(eval("{env: .env, strftime: \"%Z now\"} | keys", times), "[\"env\",\"strftime\"]",
+       "fields, keys and strings have those names");
 }
 
 /* --- strings and patterns */
@@ -522,12 +570,45 @@ static void threads(void)
     cdp_plan_free(plan);
 }
 
+/* libjq would read definitions from ~/.jq. */
+static void home(void)
+{
+    char dir[] = "/tmp/cdp-expr-XXXXXX", file[sizeof dir + 4], *old = getenv("HOME");
+    if (!mkdtemp(dir)) {
+        skip("no directory in /tmp");
+        return;
+    }
+    snprintf(file, sizeof file, "%s/.jq", dir);
+    FILE *f = fopen(file, "w");
+    fputs("def keys: \"home\"; def match(f): \"home\"; def test(f; g): \"home\"; def first: \"home\";", f);
+    fclose(f);
+    setenv("HOME", dir, 1);
+    const char *mine = getenv("HOME");
+    is(eval(".a | keys", "{\"a\":{\"x\":1}}"), "[\"x\"]", "what ~/.jq defines is nothing to us");
+    is(eval("day(.t) as $d | $d", "{\"t\":\"2026-02-05\"}"), "\"2026-02-05\"", "nor to our definitions");
+    threads();
+    f = fopen(file, "w");
+    fputs("def broken", f);
+    fclose(f);
+    is(eval(".a | keys", "{\"a\":{\"x\":1}}"), "[\"x\"]", "nor does an error in it matter");
+    eval(".a | nope", "{}");
+    ok(getenv("HOME") == mine, "HOME is what it was");
+    unsetenv("HOME");
+    is(eval(".a | keys", "{\"a\":{\"x\":1}}"), "[\"x\"]", "without a home");
+    ok(!getenv("HOME"), "there is still none");
+    if (old)
+        setenv("HOME", old, 1);
+    remove(file);
+    remove(dir);
+}
+
 int main(void)
 {
     exactness();
     differences();
     outputs();
     usage();
+    refusals();
     strings();
     buckets();
     prelude();
@@ -535,5 +616,6 @@ int main(void)
     depth();
     truth();
     threads();
+    home();
     return done();
 }
