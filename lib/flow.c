@@ -118,8 +118,8 @@ static int on_idle(void *arg, struct cdp_err *err)
 {
     struct cdp_flow_private *run = arg;
     wait_turn(run, run->next);
-    if (atomic_load(&run->stop))
-        return 0;
+    if (atomic_load(&run->stop)) /* or the reader would wait for what nobody takes */
+        return cdp_err_set(err, CDP_EXIT_DATA, "another block has failed");
     if (run->ops->idle && run->ops->idle(run->tool, err) < 0)
         return -1;
     if (run->flow->out && cdp_out_flush(run->flow->out, err) < 0)
