@@ -342,12 +342,26 @@ static void add_counts(struct cdp_counts *to, const struct cdp_counts *from)
     to->blank += from->blank;
 }
 
-/* In turn.  *at >= 0 afterwards: the output has a claimed place and is written after the turn. */
+/* *at >= 0 afterwards: the output has a claimed place and is written after the turn. */
+static int write_block(struct cdp_batch *b, off_t *at, struct cdp_err *err)
+{
+    const struct cdp_batch_private *own = b->priv;
+    struct cdp_out *out = b->flow->out;
+    size_t bytes = 0;
+    for (size_t i = 0; i < own->iovs; i++)
+        bytes += own->iov[i].iov_len;
+    if (bytes >= CLAIM && cdp_out_seekable(out))
+        return cdp_out_claim(out, bytes, at, err);
+    return cdp_out_writev(out, own->iov, own->iovs, err);
+}
+
+/* In turn.  *at as above. */
 static int apply_block(struct cdp_batch *b, off_t *at, struct cdp_err *err)
 {
     struct cdp_batch_private *own = b->priv;
     struct cdp_flow_private *run = own->run;
     struct cdp_flow *flow = run->flow;
+    struct cdp_err later;
     *at = -1;
     if (b->block.first || b->block.source != run->source) {
         run->source = b->block.source;
@@ -357,16 +371,12 @@ static int apply_block(struct cdp_batch *b, off_t *at, struct cdp_err *err)
     run->line_no += b->lines;
     flow->counts.bytes_in += b->block.len;
     int rc = run->ops->apply ? run->ops->apply(run->tool, b, err) : 0;
-    if (rc < 0)
+    if (rc < 0 && err->exit != CDP_EXIT_DATA)
         return -1;
+    /* Where apply met a record that is at fault, what it had emitted before that goes out. */
     add_counts(&flow->counts, &own->counts);
-    size_t bytes = 0;
-    for (size_t i = 0; i < own->iovs; i++)
-        bytes += own->iov[i].iov_len;
-    if (bytes >= CLAIM && cdp_out_seekable(flow->out))
-        rc = cdp_out_claim(flow->out, bytes, at, err);
-    else
-        rc = cdp_out_writev(flow->out, own->iov, own->iovs, err);
+    if (write_block(b, at, rc < 0 ? &later : err) < 0)
+        return -1;
     return rc < 0 ? -1 : write_rejects(b, err);
 }
 
