@@ -10,6 +10,7 @@
 #include "lib/emit.h"
 #include "lib/hash.h"
 #include "lib/mem.h"
+#include "lib/name.h"
 #include "lib/progress.h"
 #include "lib/utf8.h"
 
@@ -279,11 +280,11 @@ static int write_reject(struct cdp_flow_private *run, const char *source, uint64
     struct cdp_buf *o = &run->line;
     cdp_buf_clear(o);
     cdp_buf_adds(o, "{\"error\":");
-    cdp_emit_cstr(o, error);
+    cdp_name_emit(o, error, strlen(error)); /* may hold a name, or be cut inside a letter */
     cdp_buf_adds(o, ",\"rule\":");
     cdp_emit_cstr(o, rule);
     cdp_buf_adds(o, ",\"source\":");
-    cdp_emit_cstr(o, source);
+    cdp_name_emit(o, source, strlen(source));
     cdp_buf_adds(o, ",\"line\":");
     cdp_emit_uint(o, line);
     cdp_buf_adds(o, ",\"byte\":");
@@ -680,7 +681,7 @@ static int write_stats(struct cdp_flow *f, struct cdp_err *err)
     struct cdp_buf b = {0};
     cdp_buf_addf(&b, "{\"tool\":\"%s\",\"version\":\"%s\",\"run_id\":", f->tool->name, CDP_VERSION);
     if (run_id)
-        cdp_emit_cstr(&b, run_id);
+        cdp_name_emit(&b, run_id, strlen(run_id));
     else
         cdp_buf_adds(&b, "null");
     cdp_buf_addf(
