@@ -653,7 +653,7 @@ static bool threshold(const char *text, uint64_t *n, bool *percent)
         return false;
     memcpy(digits, text, len);
     digits[len] = '\0';
-    return cdp_opt_count(digits, n);
+    return cdp_opt_count(digits, n) && (!*percent || *n <= 100);
 }
 
 int cdp_flow_open(struct cdp_flow *f, struct cdp_err *err)
