@@ -72,6 +72,7 @@ struct cdp_flow_private {
     pthread_cond_t turned;
     _Atomic uint64_t turn; /* the block whose turn it is */
     uint64_t next;         /* number of the next block to be read; under `input` */
+    uint64_t bytes_before; /* of earlier runs */
     uint64_t read_line; /* number of the line it begins with, where ops->block wants to know; under `input` */
     atomic_bool stop;
     struct cdp_err err; /* why; under `turns` */
@@ -387,7 +388,7 @@ static void show_progress(struct cdp_flow_private *run)
 {
     uint64_t done, size;
     cdp_in_progress(run->in, &done, &size);
-    cdp_progress_show(&run->progress, run->flow->counts.bytes_in, done, size);
+    cdp_progress_show(&run->progress, run->bytes_before + cdp_in_bytes(run->in), done, size);
 }
 
 static void number_lines(struct cdp_flow_private *run, struct cdp_batch *b)
@@ -513,6 +514,7 @@ int cdp_flow_run(struct cdp_flow *f, const struct cdp_flow_ops *ops, void *tool,
     run->ops = ops;
     run->tool = tool;
     run->next = 0;
+    run->bytes_before = f->counts.bytes_in;
     run->line_no = 1;
     atomic_store(&run->turn, 0);
     atomic_store(&run->stop, false);

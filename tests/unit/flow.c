@@ -55,6 +55,8 @@ static int record(void *tool, struct cdp_batch *b, const struct cdp_rec *r, stru
     cdp_buf_add(&b->bytes, r->line, r->len);
     if (v_is(r, t->slot, "slow")) /* so that another thread gets to wait for input meanwhile */
         usleep(100000);
+    if (v_is(r, t->slot, "ask"))
+        raise(SIGUSR1);
     if (v_is(r, t->slot, "drop"))
         return CDP_REC_DROP;
     if (v_is(r, t->slot, "reject")) {
@@ -530,6 +532,25 @@ static void stats(void)
        "a log that cannot be written");
 }
 
+/* Asked by a signal, it says how far it is, in a line of its own. */
+static void progress(void)
+{
+    struct cdp_buf text = {0};
+    for (int i = 0; i < 200; i++)
+        cdp_buf_adds(&text, i % 50 ? "{\"v\":1}\n" : "{\"v\":\"ask\"}\n");
+    file_put("in", text.data, text.len);
+    ok(run_with(&ops, 4, 60, NULL, NULL) == 0 && same("out", &text), "a run that is asked how far it is");
+    size_t n;
+    char *said = file_get("said", &n);
+    int bytes = 0, seconds, end = 0;
+    ok(said && n &&
+           sscanf(said, "cdp-t: %dB 0:00:%d [%*[^]]] %*d%% ETA 0:00:%*d%n", &bytes, &seconds, &end) == 2 &&
+           bytes > 0 && (size_t)bytes <= text.len && said[end] == '\n' && said[n - 1] == '\n',
+       "says it");
+    free(said);
+    cdp_buf_free(&text);
+}
+
 /* ---- live ---- */
 
 /* A child runs the tool between two pipes; what is written to the first comes out of the second while the first stays open.
@@ -673,6 +694,7 @@ int main(void)
     wheres();
     line_numbers();
     stats();
+    progress();
     live();
     live_error();
     readers();
