@@ -26,7 +26,8 @@
 #define MAX_THREADS 64
 #define SPINS 2000 /* looks at the turn before sleeping: about as long as applying a block takes */
 #define READER_BLOCK ((size_t)128 << 10)
-#define CLAIM ((size_t)32 << 10) /* smaller output is gathered instead of being placed */
+#define LONG_REJECT ((size_t)1 << 20) /* memory for the line of one is not kept past that */
+#define CLAIM ((size_t)32 << 10)      /* smaller output is gathered instead of being placed */
 
 struct reject {
     uint32_t line; /* in the block, from 1 */
@@ -303,7 +304,19 @@ static int write_reject(struct cdp_flow_private *run, const char *source, uint64
     cdp_buf_adds(o, "}\n");
     if (cdp_buf_check(o, err) < 0)
         return -1;
-    return cdp_out_write(run->rejects, o->data, o->len, err);
+    int rc = cdp_out_write(run->rejects, o->data, o->len, err);
+    if (o->cap > LONG_REJECT)
+        cdp_buf_free(o);
+    return rc;
+}
+
+/* byte 0: the line as a whole. */
+static int at_fault(const char *source, uint64_t line, size_t byte, const char *what, struct cdp_err *err)
+{
+    if (byte)
+        return cdp_err_set(err, CDP_EXIT_DATA, "%s:%llu:%zu: %s", source, (unsigned long long)line, byte,
+                           what);
+    return cdp_err_set(err, CDP_EXIT_DATA, "%s:%llu: %s", source, (unsigned long long)line, what);
 }
 
 static int by_line(const void *a, const void *b)
@@ -325,11 +338,8 @@ static int write_rejects(struct cdp_batch *b, struct cdp_err *err)
         if (own->run->rejects) {
             if (write_reject(own->run, source, line, r->byte, r->rule, message, r->raw, r->raw_len, err) < 0)
                 return -1;
-        } else if (r->byte) {
-            return cdp_err_set(err, CDP_EXIT_DATA, "%s:%llu:%zu: %s", source, (unsigned long long)line,
-                               r->byte, message);
         } else {
-            return cdp_err_set(err, CDP_EXIT_DATA, "%s:%llu: %s", source, (unsigned long long)line, message);
+            return at_fault(source, line, r->byte, message, err);
         }
     }
     return 0;
@@ -556,8 +566,7 @@ int cdp_batch_reject(struct cdp_batch *b, uint32_t index, const char *rule, cons
 {
     struct cdp_batch_private *own = b->priv;
     if (!own->run->rejects)
-        return cdp_err_set(err, CDP_EXIT_DATA, "%s:%llu: %s", cdp_batch_source(b),
-                           (unsigned long long)cdp_batch_line(b, index), error);
+        return at_fault(cdp_batch_source(b), cdp_batch_line(b, index), 0, error, err);
     own->late_rejects = true;
     return add_reject(b, own->line_of[index], 0, rule, error, raw, n, err);
 }
@@ -569,7 +578,7 @@ int cdp_flow_reject(struct cdp_flow *f, const char *source, uint64_t line_no, si
     f->counts.rejected++;
     if (run->rejects)
         return write_reject(run, source, line_no, byte, rule, error, raw, n, err);
-    return cdp_err_set(err, CDP_EXIT_DATA, "%s:%llu: %s", source, (unsigned long long)line_no, error);
+    return at_fault(source, line_no, byte, error, err);
 }
 
 uint64_t cdp_batch_line(const struct cdp_batch *b, uint32_t index)
@@ -841,16 +850,12 @@ const char *cdp_reader_source(struct cdp_reader *rd)
 /* A line that did not scan and is not blank.  0 where it went to the rejects. */
 static int reader_bad_line(struct cdp_reader *rd, const struct cdp_scan_fault *fault, struct cdp_err *err)
 {
-    const char *end = memchr(rd->p, '\n', (size_t)(rd->end - rd->p));
-    size_t byte = (size_t)(fault->at - rd->p) + 1;
-    if (rd->flow && rd->flow->priv->rejects) {
-        rd->flow->counts.in++;
-        size_t n = without_end(rd->p, (size_t)(end - rd->p) + 1);
-        return cdp_flow_reject(rd->flow, cdp_reader_source(rd), rd->line_no, byte, "json", fault->what, rd->p,
-                               n, err);
-    }
-    return cdp_err_set(err, CDP_EXIT_DATA, "%s:%llu:%zu: %s", cdp_reader_source(rd),
-                       (unsigned long long)rd->line_no, byte, fault->what);
+    const char *source = cdp_reader_source(rd), *end = memchr(rd->p, '\n', (size_t)(rd->end - rd->p));
+    size_t byte = (size_t)(fault->at - rd->p) + 1, n = without_end(rd->p, (size_t)(end - rd->p) + 1);
+    if (!rd->flow)
+        return at_fault(source, rd->line_no, byte, fault->what, err);
+    rd->flow->counts.in++;
+    return cdp_flow_reject(rd->flow, source, rd->line_no, byte, "json", fault->what, rd->p, n, err);
 }
 
 /* Counts a good line and asks --where: 1, 0 where it is left out, -1. */
