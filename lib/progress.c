@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LONGEST (100 * 3600 - 1) /* seconds: 99:59:59 */
+
 static volatile sig_atomic_t asked; /* SIGUSR1 came */
 
 static void on_usr1(int sig)
@@ -61,7 +63,8 @@ void cdp_progress_show(struct cdp_progress *p, uint64_t bytes, uint64_t done, ui
                      human(took > 0 ? (double)bytes / took : 0, rate, sizeof rate));
     if (size && done && n > 0 && (size_t)n < sizeof line) {
         double part = (double)done / (double)size;
-        int left = part < 1 ? (int)(took / part - took) : 0;
+        double rest = part < 1 ? took / part - took : 0;
+        int left = rest < LONGEST ? (int)rest : LONGEST;
         snprintf(line + n, sizeof line - (size_t)n, " %3.0f%% ETA %d:%02d:%02d", part < 1 ? part * 100 : 100,
                  left / 3600, left / 60 % 60, left % 60);
     }
