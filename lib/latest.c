@@ -19,6 +19,7 @@
 #define FIRST_SLOTS ((size_t)1 << 14)
 #define GIVE_BACK ((size_t)4 << 20) /* bytes of the old table returned at a time */
 #define SORTER_SHARE 4              /* of the memory, for a spill that may come */
+#define SHORT 128                   /* bytes of a line that cost less to keep than to read again */
 #define LEAST ((size_t)512 << 10)
 #define MOST_ROOM (((size_t)1 << 33) - 8) /* what an entry can say */
 #define TIDY ((size_t)16 << 20)           /* a smaller arena is not compacted before it is full */
@@ -288,10 +289,15 @@ static uint32_t line_len(const struct cdp_latest *l, const struct cdp_change *c)
     return c->kind < CDP_CHANGE_DELETE || l->opts.tombstones ? c->full : 0;
 }
 
+static bool is_kept(const struct cdp_latest *l, const struct cdp_change *c)
+{
+    return !l->in_file || line_len(l, c) <= SHORT;
+}
+
 static size_t need(const struct cdp_latest *l, const struct cdp_change *c)
 {
     size_t n = sizeof(struct cdp_latest_entry) + sizeof(struct cdp_entry_head);
-    n += (size_t)c->key_len + c->order_len + (l->in_file ? 0 : line_len(l, c));
+    n += (size_t)c->key_len + c->order_len + (is_kept(l, c) ? line_len(l, c) : 0);
     return (n + 7) & ~(size_t)7;
 }
 
@@ -299,7 +305,7 @@ static size_t need(const struct cdp_latest *l, const struct cdp_change *c)
 static uint64_t where_is(const struct cdp_latest *l, const struct cdp_change *c)
 {
     const struct cdp_block *b = l->block;
-    if (!l->in_file || line_len(l, c) == 0)
+    if (is_kept(l, c))
         return CDP_LATEST_HERE;
     size_t in_block = (size_t)(c->line - b->data);
     bool bare = b->added_newline && in_block + c->full == b->len;

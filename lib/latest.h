@@ -1,7 +1,7 @@
 /* latest: the record with the greatest order of each key.
  *
- * A hash table of keys; of each key its encoding, the encoding of its greatest order so far, and the line or, where the line
- * lies in a plain file, only where: it is read again at the end, so the file must stay as it is until then.  Memory: table,
+ * A hash table of keys; of each key its encoding, the encoding of its greatest order so far, and the line or, where a line
+ * that is not short lies in a plain file, only where: it is read again at the end, so the file must stay as it is.  Memory: table,
  * entries and the index for writing are three quarters of opts.memory; when that is full of keys they go to an external
  * sort (lib/sort), which has the last quarter, and the table starts anew.  The rows are sorted by key and the same either
  * way.  One thread adds, in any order: keys and orders are compared as bytes, equal orders by the lines' bytes. */

@@ -58,10 +58,10 @@ static size_t neighbours(const struct cdp_entry *row, size_t i, size_t to, uint6
     struct cdp_entry_head head = cdp_entry_head(row[i]);
     uint64_t first = head.seq;
     *end = head.seq + head.len;
+    /* Where one comes before the other, or in another file, the difference is huge. */
     for (i++; i < to; i++) {
         head = cdp_entry_head(row[i]);
-        if (head.seq < *end || head.seq - *end > GAP || head.seq + head.len - first > SPAN ||
-            head.seq & CDP_LATEST_BARE)
+        if (head.seq - *end > GAP || head.seq + head.len - first > SPAN || head.seq & CDP_LATEST_BARE)
             break;
         *end = head.seq + head.len;
     }

@@ -5,13 +5,14 @@ run_tool() { run --separate-stderr "$@"; }
 # What every test of one key uses.
 snap=(cdp-snapshot -k id --order 't:time,n' --delete '.op == "delete"')
 
-# Change events of some hundred keys: `t` in steps, so that orders tie in it; deletes, partial updates, requests to erase.
+# Change events of N KEYS: `t` in steps, so that orders tie in it; deletes, partial updates, requests to erase; lines that
+# are kept and lines that are read again.
 changes()
 {
     awk -v n="$1" -v keys="$2" -v seed="${3:-1}" '
         function draw(below) { seed = (seed * 1103515245 + 12345) % 2147483648; return int(seed / 65536) % below }
         BEGIN { for (i = 0; i < n; i++) {
-            printf "{\"id\":\"k%d\",\"t\":\"2026-01-%02dT%02d:00:00Z\",\"n\":%d", draw(keys), 1 + i * 28 / n, draw(24), i
+            printf "{\"id\":\"k%d\",\"t\":\"2026-01-%02dT%02d:00:00Z\",\"n\":%d,\"pad\":\"%*s\"", draw(keys), 1 + i * 28 / n, draw(24), i, draw(150), ""
             op = draw(12)
             if (op == 0) printf ",\"op\":\"delete\"}\n"
             else if (op == 1 && draw(3) == 0) printf ",\"op\":\"forget\"}\n"
@@ -221,7 +222,9 @@ shuffled() { shuf --random-source=<(yes "$1") "$2"; }
 
 @test "partial updates with --base: as a rebuild; what is in the base is dropped, what is older is rejected" {
     changes 4000 300 >in
-    sort -t'"' -k8,8 -k10,10 in >sorted # by t, then n
+    # by t, then n
+    awk -F'"' '{ printf "%s\t%d\t%s\n", $8, substr($11, 2), $0 }' in | sort -t"$(printf '\t')" -k1,1 -k2,2n | cut -f3- >sorted
+    jq -cs 'sort_by([.t, .n])[]' in | same - <(jq -c . sorted)
     patch=("${snap[@]}" --forget '.op == "forget"' --patch set --unset unset --horizon 40d)
     "${patch[@]}" in >want
     split -n l/4 sorted part.

@@ -507,16 +507,21 @@ static void time_goes_back(void)
     f.history = cdp_history_new(&how, &f.err);
     f.scratch = cdp_expr_scratch_new(&f.err);
     cdp_history_source(f.history, "in", &f.err);
-    static const char *const line[] = {LINE(3, 1, "\"v\":1"),    LINE(2, 2, "\"v\":2"),
-                                       LINE(4, 3, "\"f\":true"), LINE(1, 4, "\"v\":3"),
-                                       LINE(2, 5, "\"v\":4"),    LINE(1, 6, "\"d\":true")};
-    size_t at[6];
-    for (size_t i = 0; i < 6; i++) {
+    static const char *const line[] = {LINE(3, 1, "\"v\":1"),
+                                       LINE(2, 2, "\"v\":2"),
+                                       LINE(4, 3, "\"f\":true"),
+                                       LINE(1, 4, "\"v\":3"),
+                                       LINE(2, 5, "\"v\":4"),
+                                       LINE(1, 6, "\"d\":true"),
+                                       "{\"k\":2,\"t\":\"2026-01-01\",\"o\":1}",
+                                       "{\"k\":2,\"t\":\"2026-01-02\",\"o\":1,\"f\":true}"};
+    size_t at[8];
+    for (size_t i = 0; i < 8; i++) {
         at[i] = text.len;
         cdp_buf_addf(&text, "%s\n", line[i]);
     }
     cdp_buf_grow(&text, CDP_PAD);
-    for (size_t i = 0; i < 6; i++)
+    for (size_t i = 0; i < 8; i++)
         fold_add(&f, text.data + at[i], false);
     fold_close(&f, false, &got);
     cdp_buf_addc(&got, '\0');
