@@ -716,8 +716,7 @@ static int write_stats(struct cdp_flow *f, struct cdp_err *err)
     return rc;
 }
 
-/* Is there more in the reject file than --max-rejects allows? */
-static int judge(const struct cdp_flow *f, struct cdp_err *err)
+int cdp_flow_judge(const struct cdp_flow *f, struct cdp_err *err)
 {
     uint64_t limit;
     bool percent;
@@ -739,7 +738,7 @@ static int close_outputs(struct cdp_flow *f, int rc, struct cdp_err *err)
         rc = -1;
     run->rejects = NULL;
     if (rc == 0)
-        rc = judge(f, err);
+        rc = cdp_flow_judge(f, err);
     if (f->out) {
         f->counts.bytes_out += cdp_out_bytes(f->out);
         if (rc == 0) {

@@ -104,6 +104,10 @@ int cdp_flow_open(struct cdp_flow *f, struct cdp_err *err);
 int cdp_flow_run(struct cdp_flow *f, const struct cdp_flow_ops *ops, void *tool, const char *const *operands,
                  size_t n, struct cdp_err *err);
 
+/* Are there no more rejects than --max-rejects allows?  0, or -1 and *err.  cdp_flow_end asks; a tool that puts data
+ * elsewhere than to the flow's output asks before it does so for good. */
+int cdp_flow_judge(const struct cdp_flow *f, struct cdp_err *err);
+
 /* Ends the run: closes the outputs (only on success do they appear), writes --stats and the closing remark on rejects,
  * judges --max-rejects.  rc < 0 is a failed run with *err.  Returns the process's exit status, having printed what there
  * is to say.  Frees f and what it owns and calls cdp_opt_free. */

@@ -124,6 +124,38 @@ run_tool() { run --separate-stderr "$@"; }
     [ "$stderr" = "cdp-dedup: seen: made with another key" ]
 }
 
+@test "--seen keeps no key of a run whose records did not get out" {
+    printf '%s\n' '{"id":1}' >a
+    cdp-dedup -k id --seen seen a >/dev/null
+    cp seen before
+    printf '%s\n' '{"id":2}' x >b
+    run_tool cdp-dedup -q -k id --seen seen --rejects rej --max-rejects 0 -o out b
+    [ "$status" -eq 1 ]
+    same seen before
+    [ ! -e out ]
+    run_tool cdp-dedup -k id --seen seen b
+    [ "$status" -eq 1 ]
+    same seen before
+    printf '%s\n' '{"id":2}' >c
+    run bash -c 'cdp-dedup -k id --seen seen c >/dev/full'
+    [ "$status" -eq 3 ]
+    same seen before
+    cdp-dedup -q -k id --seen seen --rejects rej -o out b
+    [ "$(<out)" = '{"id":2}' ]
+}
+
+@test "bad lines of --against are counted" {
+    printf '%s\n' '{"id":1}' x >old
+    printf '%s\n' '{"id":1}' '{"id":2}' y >in
+    run_tool cdp-dedup -k id --against old --rejects rej --stats stats in
+    [ "$status" -eq 0 ]
+    [ "$output" = '{"id":2}' ]
+    [ "$stderr" = "cdp-dedup: 2 of 4 records rejected, see rej" ]
+    [ "$(jq -c '[.in,.out,.dropped,.rejected]' stats)" = '[4,1,1,2]' ]
+    [ "$(jq -r .source rej)" = 'old
+in' ]
+}
+
 @test "a damaged --seen file is refused and left alone" {
     printf '%s\n' '{"id":1}' '{"id":2}' >a
     cdp-dedup -k id --seen seen a >/dev/null

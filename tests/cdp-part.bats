@@ -202,6 +202,8 @@ shard=3' ]
     balanced stats
     run_tool cdp-part -q -d ds2 --time t --rejects rej --max-rejects 10% --where 'true' in
     [ "$status" -eq 1 ]
+    [ "$stderr" = "cdp-part: 1 of 2 records rejected, more than --max-rejects 10%" ]
+    [ -z "$(find ds2 -name '*.gz')" ]
 }
 
 @test "usage" {

@@ -264,7 +264,9 @@ static int run(struct dedup *d, struct cdp_err *err)
     for (size_t i = 0; i < d->opt.against.n; i++)
         if (cdp_flow_run(&d->flow, &ops, d, &d->opt.against.item[i].value, 1, err) < 0)
             return -1;
-    d->flow.counts = (struct cdp_counts){0};
+    /* Records to compare with are no part of the stream; bad lines among them are said all the same. */
+    uint64_t bad = d->flow.counts.rejected;
+    d->flow.counts = (struct cdp_counts){.in = bad, .rejected = bad};
     ops.apply = apply;
     ops.idle = idle;
     ops.every = false;
@@ -272,13 +274,13 @@ static int run(struct dedup *d, struct cdp_err *err)
         return -1;
     if (d->choose && cdp_choose_write(d->choose, d->flow.out, d->dups, d->seen, &d->flow.counts, err) < 0)
         return -1;
-    if (d->dups) {
-        struct cdp_out *dups = d->dups;
-        d->dups = NULL;
-        if (cdp_out_close(dups, err) < 0)
-            return -1;
-    }
-    return d->seen ? cdp_seen_save(d->seen, &d->set, err) : 0;
+    if (!d->dups)
+        return 0;
+    if (cdp_flow_judge(&d->flow, err) < 0)
+        return -1;
+    struct cdp_out *dups = d->dups;
+    d->dups = NULL;
+    return cdp_out_close(dups, err);
 }
 
 int main(int argc, char **argv)
@@ -292,10 +294,16 @@ int main(int argc, char **argv)
             rc = run(&d, &err);
     }
     cdp_out_abort(d.dups);
+    int status = cdp_flow_end(&d.flow, rc, &err);
+    /* Last, when the records are where they belong: a key that is in the file is never let pass again. */
+    if (status == 0 && d.seen && cdp_seen_save(d.seen, &d.set, &err) < 0) {
+        cdp_err_print(&err);
+        status = (int)err.exit;
+    }
     cdp_choose_free(d.choose);
     cdp_seen_free(d.seen);
     cdp_set_free(&d.set);
     cdp_keyspec_free(&d.key);
     cdp_keyspec_free(&d.rank);
-    return cdp_flow_end(&d.flow, rc, &err);
+    return status;
 }

@@ -308,6 +308,8 @@ int main(int argc, char **argv)
         if (rc == 0)
             rc = cdp_part_finish(t.part, cdp_flow_threads(&t.flow), &err);
         if (rc == 0)
+            rc = cdp_flow_judge(&t.flow, &err);
+        if (rc == 0)
             rc = cdp_part_commit(t.part, &err);
     }
     cdp_part_free(t.part);
