@@ -32,7 +32,8 @@ END {
         ours = flags[i] ~ /,ours,/
         printf "<text x=\"%d\" y=\"%d\" text-anchor=\"end\"%s>%s</text>", left - 8, y + 12, ours ? " font-weight=\"bold\"" : "", esc(name[i])
         printf "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" fill=\"%s\"/>", left, y + 2, x(wall[i]) - left, step - 4, ours ? "#0a7d54" : scaled[i] != "" ? "#d5d5d5" : "#9aa7b4"
-        printf "<text x=\"%.1f\" y=\"%d\">%s%.2f s, %d MiB</text>\n", x(wall[i]) + 6, y + 12, scaled[i] != "" ? "≈ " : "", wall[i], peak[i]
+        printf "<text x=\"%.1f\" y=\"%d\">%s%.2f s, %s%d MiB</text>\n", x(wall[i]) + 6, y + 12, scaled[i] != "" ? "≈ " : "", wall[i],
+            scaled[i] != "" ? "&gt; " : "", peak[i]
         y += step
     }
     print "</svg>"
