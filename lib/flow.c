@@ -6,26 +6,18 @@
  * comes after it has not, whatever the threads were doing. */
 #include "lib/flow.h"
 
-#include "lib/atomic.h"
 #include "lib/emit.h"
-#include "lib/hash.h"
+#include "lib/flow_impl.h"
 #include "lib/mem.h"
 #include "lib/name.h"
-#include "lib/progress.h"
 #include "lib/utf8.h"
 
-#include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define MAX_THREADS 64
 #define SPINS 2000 /* looks at the turn before sleeping: about as long as applying a block takes */
-#define READER_BLOCK ((size_t)128 << 10)
 #define LONG_REJECT ((size_t)1 << 20) /* memory for the line of one is not kept past that */
 #define CLAIM ((size_t)32 << 10)      /* smaller output is gathered instead of being placed */
 
@@ -54,31 +46,6 @@ struct cdp_batch_private {
     bool bad;                 /* the block ends at a bad record: the last reject */
     bool late_rejects;        /* some came from apply */
     struct cdp_err err;
-};
-
-struct cdp_flow_private {
-    struct cdp_flow *flow;
-    void *options;
-    struct cdp_expr *where;
-    struct cdp_out *rejects;
-    unsigned threads;
-    struct cdp_progress progress;
-    struct cdp_buf line; /* a reject or the stats, on its way out; used in turn only */
-
-    /* of one cdp_flow_run */
-    const struct cdp_flow_ops *ops;
-    void *tool;
-    struct cdp_in *in;
-    pthread_mutex_t input, turns;
-    pthread_cond_t turned;
-    _Atomic uint64_t turn; /* the block whose turn it is */
-    uint64_t next;         /* number of the next block to be read; under `input` */
-    uint64_t bytes_before; /* of earlier runs */
-    uint64_t read_line; /* number of the line it begins with, where ops->block wants to know; under `input` */
-    atomic_bool stop;
-    struct cdp_err err; /* why; under `turns` */
-    uint32_t source;    /* of the last applied block, and the number of its next line */
-    uint64_t line_no;
 };
 
 /* ---- turns ---- */
@@ -147,12 +114,6 @@ static int add_reject(struct cdp_batch *b, uint32_t line, size_t byte, const cha
     return cdp_buf_check(&own->messages, err);
 }
 
-static size_t without_end(const char *line, size_t full)
-{
-    size_t n = full - 1;
-    return n && line[n - 1] == '\r' ? n - 1 : n;
-}
-
 /* A line that did not scan: blank, or bad.  Returns where the next one begins. */
 static const char *bad_line(struct cdp_batch *b, const char *p, const struct cdp_scan_fault *fault,
                             struct cdp_err *err)
@@ -168,7 +129,7 @@ static const char *bad_line(struct cdp_batch *b, const char *p, const struct cdp
     }
     b->priv->counts.in++;
     if (add_reject(b, (uint32_t)b->lines, (size_t)(fault->at - p) + 1, "json", fault->what, p,
-                   without_end(p, (size_t)(next - p)), err) < 0)
+                   cdp_flow_line_length(p, (size_t)(next - p)), err) < 0)
         return NULL;
     return next;
 }
@@ -266,7 +227,7 @@ static int scan_block(struct cdp_batch *b, struct cdp_err *err)
         }
         r.line = p;
         r.full = (size_t)(next - p);
-        r.len = without_end(p, r.full);
+        r.len = cdp_flow_line_length(p, r.full);
         if (good_line(b, &r, err) < 0)
             return -1;
         p = next;
@@ -311,7 +272,7 @@ static int write_reject(struct cdp_flow_private *run, const char *source, uint64
 }
 
 /* byte 0: the line as a whole. */
-static int at_fault(const char *source, uint64_t line, size_t byte, const char *what, struct cdp_err *err)
+int cdp_flow_at_fault(const char *source, uint64_t line, size_t byte, const char *what, struct cdp_err *err)
 {
     if (byte)
         return cdp_err_set(err, CDP_EXIT_DATA, "%s:%llu:%zu: %s", source, (unsigned long long)line, byte,
@@ -339,7 +300,7 @@ static int write_rejects(struct cdp_batch *b, struct cdp_err *err)
             if (write_reject(own->run, source, line, r->byte, r->rule, message, r->raw, r->raw_len, err) < 0)
                 return -1;
         } else {
-            return at_fault(source, line, r->byte, message, err);
+            return cdp_flow_at_fault(source, line, r->byte, message, err);
         }
     }
     return 0;
@@ -492,7 +453,7 @@ static int batch_open(struct cdp_batch *b, struct cdp_flow_private *run, struct 
 
 static int run_workers(struct cdp_flow_private *run, struct cdp_batch *batch, struct cdp_err *err)
 {
-    pthread_t thread[MAX_THREADS];
+    pthread_t thread[CDP_FLOW_THREADS];
     unsigned started = 0;
     for (unsigned i = 0; i < run->threads; i++)
         if (batch_open(&batch[i], run, err) < 0)
@@ -513,7 +474,7 @@ int cdp_flow_run(struct cdp_flow *f, const struct cdp_flow_ops *ops, void *tool,
                  size_t n, struct cdp_err *err)
 {
     struct cdp_flow_private *run = f->priv;
-    struct cdp_batch batch[MAX_THREADS] = {{0}};
+    struct cdp_batch batch[CDP_FLOW_THREADS] = {{0}};
     struct cdp_in_opts in_opts = {.open = ops->open,
                                   .want = ops->want,
                                   .source_arg = tool,
@@ -566,7 +527,7 @@ int cdp_batch_reject(struct cdp_batch *b, uint32_t index, const char *rule, cons
 {
     struct cdp_batch_private *own = b->priv;
     if (!own->run->rejects)
-        return at_fault(cdp_batch_source(b), cdp_batch_line(b, index), 0, error, err);
+        return cdp_flow_at_fault(cdp_batch_source(b), cdp_batch_line(b, index), 0, error, err);
     own->late_rejects = true;
     return add_reject(b, own->line_of[index], 0, rule, error, raw, n, err);
 }
@@ -578,7 +539,7 @@ int cdp_flow_reject(struct cdp_flow *f, const char *source, uint64_t line_no, si
     f->counts.rejected++;
     if (run->rejects)
         return write_reject(run, source, line_no, byte, rule, error, raw, n, err);
-    return at_fault(source, line_no, byte, error, err);
+    return cdp_flow_at_fault(source, line_no, byte, error, err);
 }
 
 uint64_t cdp_batch_line(const struct cdp_batch *b, uint32_t index)
@@ -599,334 +560,4 @@ unsigned cdp_flow_threads(const struct cdp_flow *f)
 uint64_t cdp_flow_memory(const struct cdp_flow *f)
 {
     return f->common->memory ? f->common->memory : cdp_mem_available() / 4;
-}
-
-/* ---- begin and end ---- */
-
-static unsigned processors(void)
-{
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
-        return (unsigned)CPU_COUNT(&set);
-    return 1;
-}
-
-/* A standard stream that is closed would be taken by the next file that is opened.  Its place is held by one that cannot be
- * used as the stream would be, so that using it fails (EBADF): what coreutils' stdopen does. */
-static void hold_standard_streams(void)
-{
-    static const int mode[] = {O_WRONLY, O_RDONLY, O_RDONLY};
-    for (int fd = 0; fd < 3; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", mode[fd]) < 0)
-            return; /* no /dev: nothing to hold it with */
-}
-
-int cdp_flow_begin(struct cdp_flow *f, const struct cdp_tool *tool, int argc, char **argv, void *options,
-                   struct cdp_err *err)
-{
-    *f = (struct cdp_flow){.tool = tool, .common = options};
-    cdp_err_program(tool->name);
-    hold_standard_streams();
-    cdp_atomic_signals();
-    cdp_hash_seed();
-    int rc = cdp_opt_parse(tool, argc, argv, options, err);
-    if (rc <= 0)
-        return rc;
-    struct cdp_flow_private *run = cdp_mem_zalloc(1, sizeof *run, err);
-    if (!run)
-        return -1;
-    f->priv = run;
-    run->flow = f;
-    run->options = options;
-    uint64_t threads = f->common->threads ? f->common->threads : processors();
-    run->threads = threads > MAX_THREADS ? MAX_THREADS : (unsigned)threads;
-    pthread_mutex_init(&run->input, NULL);
-    pthread_mutex_init(&run->turns, NULL);
-    pthread_cond_init(&run->turned, NULL);
-    cdp_progress_begin(&run->progress, f->common->quiet);
-    if (!(f->plan = cdp_plan_new(err)))
-        return -1;
-    if (f->common->where) {
-        run->where = cdp_expr_new(f->common->where, f->plan, NULL, err);
-        if (!run->where)
-            return cdp_err_prefix(err, "--where");
-    }
-    return 1;
-}
-
-static bool threshold(const char *text, uint64_t *n, bool *percent)
-{
-    char digits[24];
-    size_t len = strlen(text);
-    *percent = len && text[len - 1] == '%';
-    len -= *percent;
-    if (len >= sizeof digits)
-        return false;
-    memcpy(digits, text, len);
-    digits[len] = '\0';
-    return cdp_opt_count(digits, n) && (!*percent || *n <= 100);
-}
-
-int cdp_flow_open(struct cdp_flow *f, struct cdp_err *err)
-{
-    struct cdp_common *c = f->common;
-    uint64_t n;
-    bool percent;
-    if (c->max_rejects && !threshold(c->max_rejects, &n, &percent))
-        return cdp_err_set(err, CDP_EXIT_USAGE, "--max-rejects takes N or P%%, not '%s'", c->max_rejects);
-    if (c->max_rejects && !c->rejects)
-        return cdp_err_set(err, CDP_EXIT_USAGE, "--max-rejects needs --rejects FILE");
-    if (c->operands == 0 && isatty(STDIN_FILENO))
-        return cdp_err_set(err, CDP_EXIT_USAGE, "usage: %s %s", f->tool->name, f->tool->usage);
-    if (!(f->out = cdp_out_open(c->output, false, err)))
-        return -1;
-    if (c->rejects && !(f->priv->rejects = cdp_out_open(c->rejects, true, err)))
-        return -1;
-    return 0;
-}
-
-static int write_stats(struct cdp_flow *f, struct cdp_err *err)
-{
-    const struct cdp_counts *c = &f->counts;
-    const char *run_id = getenv("CDP_RUN_ID");
-    struct cdp_buf b = {0};
-    cdp_buf_addf(&b, "{\"tool\":\"%s\",\"version\":\"%s\",\"run_id\":", f->tool->name, CDP_VERSION);
-    if (run_id)
-        cdp_name_emit(&b, run_id, strlen(run_id));
-    else
-        cdp_buf_adds(&b, "null");
-    cdp_buf_addf(
-        &b,
-        ",\"in\":%llu,\"out\":%llu,\"dropped\":%llu,\"rejected\":%llu,\"blank\":%llu,\"bytes_in\":%llu,"
-        "\"bytes_out\":%llu,\"seconds\":%.3f,\"peak_memory\":%llu}\n",
-        (unsigned long long)c->in, (unsigned long long)c->out, (unsigned long long)c->dropped,
-        (unsigned long long)c->rejected, (unsigned long long)c->blank, (unsigned long long)c->bytes_in,
-        (unsigned long long)c->bytes_out, cdp_progress_clock() - f->priv->progress.begun,
-        (unsigned long long)cdp_mem_peak());
-    int rc = cdp_buf_check(&b, err);
-    struct cdp_out *o = rc == 0 ? cdp_out_open(f->common->stats, true, err) : NULL;
-    if (o) {
-        rc = cdp_out_write(o, b.data, b.len, err); /* gathered, so it leaves in one write */
-        int closed = cdp_out_close(o, err);
-        rc = rc < 0 ? rc : closed;
-    } else {
-        rc = -1;
-    }
-    cdp_buf_free(&b);
-    return rc;
-}
-
-int cdp_flow_judge(const struct cdp_flow *f, struct cdp_err *err)
-{
-    uint64_t limit;
-    bool percent;
-    if (!f->common->max_rejects || !threshold(f->common->max_rejects, &limit, &percent))
-        return 0;
-    uint64_t rejected = f->counts.rejected;
-    if (percent ? rejected * 100 <= limit * f->counts.in : rejected <= limit)
-        return 0;
-    return cdp_err_set(err, CDP_EXIT_DATA, "%llu of %llu records rejected, more than --max-rejects %s",
-                       (unsigned long long)rejected, (unsigned long long)f->counts.in,
-                       f->common->max_rejects);
-}
-
-static int close_outputs(struct cdp_flow *f, int rc, struct cdp_err *err)
-{
-    struct cdp_flow_private *run = f->priv;
-    struct cdp_err later;
-    if (run->rejects && cdp_out_close(run->rejects, rc < 0 ? &later : err) < 0)
-        rc = -1;
-    run->rejects = NULL;
-    if (rc == 0)
-        rc = cdp_flow_judge(f, err);
-    if (f->out) {
-        f->counts.bytes_out += cdp_out_bytes(f->out);
-        if (rc == 0) {
-            rc = cdp_out_close(f->out, err);
-        } else {
-            /* what was handed over before the failure is on its way, but a file does not appear */
-            if (!f->common->output && cdp_out_flush(f->out, &later) < 0 && err->exit != CDP_EXIT_IO)
-                *err = later;
-            cdp_out_abort(f->out);
-        }
-        f->out = NULL;
-    }
-    if (rc == 0 && f->common->stats)
-        rc = write_stats(f, err);
-    return rc;
-}
-
-int cdp_flow_end(struct cdp_flow *f, int rc, struct cdp_err *err)
-{
-    struct cdp_flow_private *run = f->priv;
-    if (run) {
-        rc = close_outputs(f, rc, err);
-        cdp_progress_end(&run->progress);
-        if (rc == 0 && f->counts.rejected && !f->common->quiet)
-            cdp_err_warn("%llu of %llu records rejected, see %s", (unsigned long long)f->counts.rejected,
-                         (unsigned long long)f->counts.in, f->common->rejects);
-        cdp_expr_free(run->where);
-        cdp_buf_free(&run->line);
-        pthread_mutex_destroy(&run->input);
-        pthread_mutex_destroy(&run->turns);
-        pthread_cond_destroy(&run->turned);
-        free(run);
-    } else if (rc >= 0 && (fflush(stdout) != 0 || ferror(stdout))) { /* --help, --version, --spec */
-        rc = cdp_err_errno(err, "standard output: cannot write");
-    }
-    cdp_plan_free(f->plan);
-    cdp_opt_free(f->tool, f->common);
-    if (rc >= 0)
-        return CDP_EXIT_OK;
-    cdp_err_print(err);
-    return (int)err->exit;
-}
-
-/* ---- one record after the other ---- */
-
-struct cdp_reader {
-    struct cdp_in *in;
-    const struct cdp_plan *plan;
-    struct cdp_flow *flow; /* whose options and counts apply, or NULL */
-    struct cdp_expr_scratch *scratch;
-    struct cdp_block block;
-    const char *p, *end;
-    struct cdp_val *fields;
-    uint64_t line_no;
-};
-
-static int reader_idle(void *arg, struct cdp_err *err)
-{
-    struct cdp_flow *f = arg;
-    return f->out ? cdp_out_flush(f->out, err) : 0;
-}
-
-static struct cdp_reader *reader_open(const char *name, const struct cdp_plan *plan,
-                                      const struct cdp_in_opts *opts, struct cdp_err *err)
-{
-    struct cdp_reader *rd = cdp_mem_zalloc(1, sizeof *rd + sizeof name, err);
-    if (!rd)
-        return NULL;
-    const char **names = (const char **)(void *)(rd + 1);
-    names[0] = name;
-    rd->plan = plan;
-    rd->in = cdp_in_open(names, 1, opts, err);
-    rd->fields = cdp_mem_zalloc(cdp_plan_width(plan) + 1, sizeof *rd->fields, err);
-    if (!rd->in || !rd->fields) {
-        cdp_reader_close(rd);
-        return NULL;
-    }
-    return rd;
-}
-
-struct cdp_reader *cdp_reader_open(const char *name, const struct cdp_plan *plan, size_t max_record,
-                                   struct cdp_err *err)
-{
-    struct cdp_in_opts opts = {.block = READER_BLOCK, .max_record = max_record};
-    return reader_open(name, plan, &opts, err);
-}
-
-struct cdp_reader *cdp_flow_reader(struct cdp_flow *f, const char *name, struct cdp_err *err)
-{
-    struct cdp_in_opts opts = {
-        .block = READER_BLOCK, .max_record = f->common->max_record, .idle = reader_idle, .idle_arg = f};
-    struct cdp_reader *rd = reader_open(name, f->plan, &opts, err);
-    if (!rd)
-        return NULL;
-    rd->flow = f;
-    if (f->priv->where && !(rd->scratch = cdp_expr_scratch_new(err))) {
-        cdp_reader_close(rd);
-        return NULL;
-    }
-    return rd;
-}
-
-const char *cdp_reader_source(struct cdp_reader *rd)
-{
-    return cdp_in_source_name(rd->in, rd->block.source);
-}
-
-/* A line that did not scan and is not blank.  0 where it went to the rejects. */
-static int reader_bad_line(struct cdp_reader *rd, const struct cdp_scan_fault *fault, struct cdp_err *err)
-{
-    const char *source = cdp_reader_source(rd), *end = memchr(rd->p, '\n', (size_t)(rd->end - rd->p));
-    size_t byte = (size_t)(fault->at - rd->p) + 1, n = without_end(rd->p, (size_t)(end - rd->p) + 1);
-    if (!rd->flow)
-        return at_fault(source, rd->line_no, byte, fault->what, err);
-    rd->flow->counts.in++;
-    return cdp_flow_reject(rd->flow, source, rd->line_no, byte, "json", fault->what, rd->p, n, err);
-}
-
-/* Counts a good line and asks --where: 1, 0 where it is left out, -1. */
-static int reader_wants(struct cdp_reader *rd, const struct cdp_rec *r, struct cdp_err *err)
-{
-    struct cdp_flow *f = rd->flow;
-    if (!f)
-        return 1;
-    f->counts.in++;
-    if (!rd->scratch)
-        return 1;
-    cdp_expr_scratch_reset(rd->scratch);
-    int yes = cdp_expr_test(f->priv->where, rd->scratch, r->fields, r->line, r->len, err);
-    if (yes < 0 && err->exit == CDP_EXIT_DATA) {
-        char what[sizeof err->msg];
-        memcpy(what, err->msg, sizeof what);
-        return cdp_flow_reject(f, cdp_reader_source(rd), rd->line_no, 0, "where", what, r->line, r->len, err);
-    }
-    f->counts.dropped += yes == 0;
-    return yes;
-}
-
-/* The next block: 1, 0 at the end, -1. */
-static int reader_fill(struct cdp_reader *rd, struct cdp_err *err)
-{
-    int rc = cdp_in_next(rd->in, &rd->block, err);
-    if (rc <= 0)
-        return rc;
-    rd->p = rd->block.data;
-    rd->end = rd->p + rd->block.len;
-    if (rd->block.first)
-        rd->line_no = 0;
-    if (rd->flow)
-        rd->flow->counts.bytes_in += rd->block.len;
-    return 1;
-}
-
-int cdp_reader_next(struct cdp_reader *rd, struct cdp_rec *r, uint64_t *line_no, struct cdp_err *err)
-{
-    for (;;) {
-        int rc = rd->p == rd->end ? reader_fill(rd, err) : 1;
-        if (rc <= 0)
-            return rc;
-        struct cdp_scan_fault fault;
-        const char *p = rd->p, *next = cdp_scan_line(rd->plan, p, rd->fields, &fault);
-        *line_no = ++rd->line_no;
-        if (next) {
-            rd->p = next;
-            *r = (struct cdp_rec){.line = p, .full = (size_t)(next - p), .fields = rd->fields};
-            r->len = without_end(p, r->full);
-            if ((rc = reader_wants(rd, r, err)) != 0)
-                return rc;
-            continue;
-        }
-        const char *q = p;
-        while (*q == ' ' || *q == '\t' || *q == '\r')
-            q++;
-        if (*q != '\n' && reader_bad_line(rd, &fault, err) < 0)
-            return -1;
-        if (*q == '\n' && rd->flow)
-            rd->flow->counts.blank++;
-        rd->p = (const char *)memchr(q, '\n', (size_t)(rd->end - q)) + 1;
-    }
-}
-
-void cdp_reader_close(struct cdp_reader *rd)
-{
-    if (!rd)
-        return;
-    cdp_in_close(rd->in);
-    cdp_block_free(&rd->block);
-    cdp_expr_scratch_free(rd->scratch);
-    free(rd->fields);
-    free(rd);
 }
