@@ -71,17 +71,17 @@ $(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(BUILD)/libcdp.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< tests/fuzz/replay.c $(BUILD)/libcdp.a -Wl,--as-needed $(LDLIBS)
 
-$(BUILD)/completions/%.bash: $(BUILD)/bin/% completions/spec.awk completions/bash.awk
+$(BUILD)/completions/%.bash: $(BUILD)/bin/% tools/completions/spec.awk tools/completions/bash.awk
 	@mkdir -p $(@D)
-	@$< --spec | awk -f completions/spec.awk -f completions/bash.awk >$@
+	@$< --spec | awk -f tools/completions/spec.awk -f tools/completions/bash.awk >$@
 
-$(BUILD)/completions/_%: $(BUILD)/bin/% completions/spec.awk completions/zsh.awk
+$(BUILD)/completions/_%: $(BUILD)/bin/% tools/completions/spec.awk tools/completions/zsh.awk
 	@mkdir -p $(@D)
-	@$< --spec | awk -f completions/spec.awk -f completions/zsh.awk >$@
+	@$< --spec | awk -f tools/completions/spec.awk -f tools/completions/zsh.awk >$@
 
-$(BUILD)/completions/%.fish: $(BUILD)/bin/% completions/spec.awk completions/fish.awk
+$(BUILD)/completions/%.fish: $(BUILD)/bin/% tools/completions/spec.awk tools/completions/fish.awk
 	@mkdir -p $(@D)
-	@$< --spec | awk -f completions/spec.awk -f completions/fish.awk >$@
+	@$< --spec | awk -f tools/completions/spec.awk -f tools/completions/fish.awk >$@
 
 units: $(UNITS)
 replays: $(FUZZERS:%=$(BUILD)/fuzz/%)

@@ -4,6 +4,7 @@
 #include "lib/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define FIRST_SLOTS ((size_t)1 << 16)
@@ -90,19 +91,52 @@ bool cdp_set_has(const struct cdp_set *set, struct cdp_hash128 h)
     return !empty(*find(set, usable(h)));
 }
 
+static inline bool before(struct cdp_hash128 a, struct cdp_hash128 b)
+{
+    return a.hi < b.hi || (a.hi == b.hi && a.lo < b.lo);
+}
+
 static int compare(const void *a, const void *b)
 {
     const struct cdp_hash128 *x = a, *y = b;
-    if (x->hi != y->hi)
-        return x->hi < y->hi ? -1 : 1;
-    return x->lo < y->lo ? -1 : x->lo > y->lo;
+    return before(*x, *y) ? -1 : before(*y, *x);
 }
 
+#define STRAYS                                                                                               \
+    64 /* keys of the last slots that found a place at the front only, for which there is room aside */
+
+/* Moves all hashes to the front, strays to the end.  False where they are too many and stay where they are. */
+static bool close_up(struct cdp_set *set)
+{
+    struct cdp_hash128 *a = set->slot, stray[STRAYS];
+    size_t first = 0, strays = 0, n = 0, aside = 0;
+    for (; !empty(a[first]); first++)
+        strays += a[first].hi >> set->shift > first;
+    for (size_t i = 0; i < set->slots; i++) {
+        if (strays <= STRAYS && i < first && a[i].hi >> set->shift > i)
+            stray[aside++] = a[i];
+        else if (!empty(a[i]))
+            a[n++] = a[i];
+    }
+    if (aside)
+        memcpy(a + n, stray, aside * sizeof *stray);
+    return strays <= STRAYS;
+}
+
+/* A key stands less than a run of occupied slots away from where its order puts it, so inserting takes linear time, and no
+ * memory. */
 void cdp_set_sort(struct cdp_set *set)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < set->slots; i++)
-        if (!empty(set->slot[i]))
-            set->slot[n++] = set->slot[i];
-    qsort(set->slot, n, sizeof *set->slot, compare);
+    struct cdp_hash128 *a = set->slot;
+    if (!close_up(set)) {
+        qsort(a, set->used, sizeof *a, compare);
+        return;
+    }
+    for (size_t i = 1; i < set->used; i++) {
+        struct cdp_hash128 h = a[i];
+        size_t at = i;
+        for (; at > 0 && before(h, a[at - 1]); at--)
+            a[at] = a[at - 1];
+        a[at] = h;
+    }
 }
