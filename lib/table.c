@@ -111,9 +111,9 @@ static bool close_up(struct cdp_set *set)
     struct cdp_hash128 *a = set->slot, stray[STRAYS];
     size_t first = 0, strays = 0, n = 0, aside = 0;
     for (; !empty(a[first]); first++)
-        strays += a[first].hi >> set->shift > first;
+        strays += (a[first].hi >> set->shift) > first;
     for (size_t i = 0; i < set->slots; i++) {
-        if (strays <= STRAYS && i < first && a[i].hi >> set->shift > i)
+        if (strays <= STRAYS && (a[i].hi >> set->shift) > i)
             stray[aside++] = a[i];
         else if (!empty(a[i]))
             a[n++] = a[i];
