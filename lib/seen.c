@@ -75,7 +75,10 @@ static int load(struct cdp_seen *s, struct cdp_set *set, struct cdp_err *err)
     if (!sum) {
         cdp_err_nomem(err, 0);
     } else if (head) {
-        if (fread(head, 1, n, f) != n || memcmp(head, "cdp-seen 1 ", 11) != 0) {
+        size_t got = fread(head, 1, n, f);
+        if (ferror(f)) {
+            cdp_err_errno(err, "%s: cannot read", s->path);
+        } else if (got != n || memcmp(head, "cdp-seen 1 ", 11) != 0) {
             damaged(s, err);
         } else if (memcmp(head, s->head, n) != 0) {
             cdp_err_set(err, CDP_EXIT_DATA, "%s: made with another key", s->path);
