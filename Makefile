@@ -99,7 +99,7 @@ check:
 	@tests/deps check
 	@$(SUBMAKE) all units helpers
 	@$(SUBMAKE) BUILD=$(BUILD)-asan OPT=$(ASAN) units replays
-	@BUILD=$(abspath $(BUILD)) prove -j$(JOBS) --exec tests/run $(TESTS)
+	@BUILD=$(abspath $(BUILD)) prove -j$(JOBS) --failures --comments --exec tests/run $(TESTS)
 
 # The long ones first, so that they do not finish alone.
 BATS   := $(wildcard tests/laws.bats tests/fault/*.bats) $(filter-out tests/laws.bats,$(wildcard tests/*.bats))
@@ -120,7 +120,7 @@ asan:
 tsan:
 	@$(SUBMAKE) BUILD=$(BUILD)-tsan OPT=$(TSAN) all units helpers run-suite
 run-suite: all units helpers
-	@SANITIZED=1 BUILD=$(abspath $(BUILD)) prove -j$(JOBS) --exec tests/run \
+	@SANITIZED=1 BUILD=$(abspath $(BUILD)) prove -j$(JOBS) --failures --comments --exec tests/run \
 	    $(filter-out tests/make.bats tests/fault/%,$(BATS)) $(UNITS) $(wildcard $(BUILD)/fuzz/*)
 
 # New inputs are found from the corpus, which is not written to: what is worth keeping is copied by hand.
@@ -152,7 +152,7 @@ cover:
 bless: all helpers
 	@for t in $(TOOLS); do tests/spec2man $(abspath $(BUILD))/bin/$$t || exit 1; done
 	@BLESS=1 BUILD=$(abspath $(BUILD)) tests/examples
-	@BLESS=1 BUILD=$(abspath $(BUILD)) prove -j$(JOBS) --exec tests/run $(BATS)
+	@BLESS=1 BUILD=$(abspath $(BUILD)) prove -j$(JOBS) --failures --comments --exec tests/run $(BATS)
 	@git status --short man README.md tests/golden
 
 # Both commands in a bare Debian 12, so that nothing installed by hand hides a missing step.
