@@ -60,6 +60,8 @@ static void choices(void)
     is(chosen(plain, 4, false, false), "a1 b1 | 2+2", "without ranks the first is kept");
     is(chosen(plain, 4, false, true), "a1 b1 |a2 a3  2+2", "the others are the duplicates");
     is(chosen(plain, 4, true, true), "b1 a3 |a1 a2  2+2", "or the last, at its own place");
+    const struct rec falling[] = {{'a', NULL, "z\n"}, {'a', NULL, "y\n"}};
+    is(chosen(falling, 2, false, true), "z |y  1+1", "the first, not the least");
     is(chosen(plain, 0, false, true), "| 0+0", "no records");
     is(chosen(plain, 1, true, true), "a1 | 1+0", "one");
 
@@ -95,8 +97,8 @@ static void ties(void)
         wrong += strncmp(chosen(shuffled, 5, false, true), "{\"x\":10} |", 10) != 0;
     }
     ok(wrong == 0, "equal ranks in every order of arrival: %zu wrong", wrong);
-    const struct rec prefix[] = {{'a', "1", "ab\n"}, {'a', "1", "a\n"}, {'a', "1", "abc"}};
-    is(chosen(prefix, 3, false, true), "a |ab abc 1+2", "a line before those that it begins");
+    const struct rec prefix[] = {{'a', "1", "abcd"}, {'a', "1", "abc"}, {'a', "1", "abcde"}};
+    is(chosen(prefix, 3, false, true), "abc|abcdabcde 1+2", "a line before those that it begins");
 }
 
 /* The same however little memory there is; kept keys are handed to --seen. */
