@@ -119,8 +119,8 @@ int cdp_path_prefix(struct cdp_path *path, const char *text, size_t n, size_t *u
 int cdp_path_parse(struct cdp_path *path, const char *text, size_t n, struct cdp_err *err)
 {
     struct cdp_buf dotted = {0};
-    if (n && ident_start(text[0])) /* a bare name */
-        cdp_buf_addc(&dotted, '.');
+    size_t dot = n && ident_start(text[0]); /* a bare name */
+    cdp_buf_add(&dotted, ".", dot);
     cdp_buf_add(&dotted, text, n);
     size_t used;
     *path = (struct cdp_path){0};
@@ -129,7 +129,7 @@ int cdp_path_parse(struct cdp_path *path, const char *text, size_t n, struct cdp
         rc = cdp_path_prefix(path, dotted.data ? dotted.data : "", dotted.len, &used, err);
     if (rc == 0 && used != dotted.len) {
         cdp_path_free(path);
-        rc = cdp_err_set(err, CDP_EXIT_USAGE, "unexpected character");
+        rc = cdp_err_set(err, CDP_EXIT_USAGE, "unexpected character at %zu", used - dot + 1);
     }
     cdp_buf_free(&dotted);
     return rc < 0 ? cdp_err_prefix(err, "path '%.*s'", (int)n, text) : 0;
