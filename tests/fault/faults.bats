@@ -367,6 +367,16 @@ no_folder()
 
 # --- the end of a run
 
+# Waits until the process is the tool, and a little longer: a busy machine may take its time to start it.
+at_work()
+{
+    for _ in $(seq 500); do
+        [ "$(cat /proc/$2/comm 2>/dev/null)" = "${1:0:15}" ] && break
+        sleep .01
+    done
+    sleep .1
+}
+
 ended()
 {
     has output || has dataset || return 0
@@ -380,7 +390,7 @@ ended()
             (trap - INT && exec "$1" "${args[@]}" -o target < <(cat "$(input)"; sleep 2)) 2>said &
         fi
         pid=$!
-        sleep .1
+        at_work "$1" $pid
         kill -$signal $pid
         wait $pid
         status=$?
@@ -400,7 +410,7 @@ killed()
     ! has memory || args+=(-S 64K)
     "$1" "${args[@]}" -o target < <(cat "$(many)"; sleep 2) &
     pid=$!
-    sleep .2
+    at_work "$1" $pid
     kill -9 $pid
     wait $pid
     [ $? = 137 ] && [ ! -e target ] && [ "$(find . -name '.*.cdp-*' | wc -l)" -le 1 ] && [ -z "$(ls -A tmp)" ]
