@@ -1,6 +1,7 @@
 /* mem: see mem.h. */
 #include "lib/mem.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,8 +79,8 @@ void cdp_mem_unmap(void *p, size_t size)
         munmap(p, size);
 }
 
-/* The limit in a cgroup v2 file, or UINT64_MAX where there is none ("max", no such file). */
-static uint64_t cgroup_limit(const char *path)
+/* The number in a file of a cgroup, or UINT64_MAX where there is none ("max", no such file). */
+static uint64_t limit_in(const char *path)
 {
     unsigned long long n = 0;
     FILE *f = fopen(path, "re");
@@ -90,11 +91,47 @@ static uint64_t cgroup_limit(const char *path)
     return got == 1 ? n : UINT64_MAX;
 }
 
+/* The least limit of the cgroup at path[0..n) and those above it. */
+static uint64_t limit_above(const char *root, const char *path, size_t n, const char *file)
+{
+    uint64_t least = UINT64_MAX;
+    for (;;) {
+        char name[PATH_MAX];
+        int len = snprintf(name, sizeof name, "%s%.*s/%s", root, (int)n, path, file);
+        uint64_t limit = len > 0 && (size_t)len < sizeof name ? limit_in(name) : UINT64_MAX;
+        least = limit < least ? limit : least;
+        if (n == 0)
+            return least;
+        while (n && path[--n] != '/')
+            ;
+    }
+}
+
+/* See cgroups(7), /proc/PID/cgroup: "0::/path" is of version 2, "4:memory:/path" of version 1. */
+static uint64_t cgroup_limit(void)
+{
+    uint64_t least = UINT64_MAX;
+    char line[PATH_MAX];
+    FILE *f = fopen("/proc/self/cgroup", "re");
+    while (f && fgets(line, sizeof line, f)) {
+        const char *path = strchr(line, '/'), *v1 = strstr(line, ":memory:");
+        if (!path || !(v1 || strncmp(line, "0::", 3) == 0))
+            continue;
+        size_t n = strcspn(path, "\n");
+        uint64_t limit = v1 ? limit_above("/sys/fs/cgroup/memory", path, n, "memory.limit_in_bytes")
+                            : limit_above("/sys/fs/cgroup", path, n, "memory.max");
+        least = limit < least ? limit : least;
+    }
+    if (f)
+        fclose(f);
+    return least;
+}
+
 uint64_t cdp_mem_available(void)
 {
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     uint64_t bytes = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : (uint64_t)1 << 30;
-    uint64_t limit = cgroup_limit("/sys/fs/cgroup/memory.max");
+    uint64_t limit = cgroup_limit();
     if (limit < bytes)
         bytes = limit;
     struct rlimit rl;
