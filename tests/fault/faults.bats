@@ -251,15 +251,28 @@ dribbles()
     each dribbles
 }
 
+# Waits until the process is the tool and catches SIGUSR1, which is the last handler that it installs: a busy machine may
+# take its time to start it.
+at_work()
+{
+    local caught
+    for _ in $(seq 3000); do
+        caught=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$2/status" 2>/dev/null) && [ "$caught" ] || return 0
+        ! grep -qx "${1:0:15}" "/proc/$2/comm" || [ $((0x$caught >> 9 & 1)) = 0 ] || return 0
+        sleep .01
+    done
+}
+
 signals()
 {
     result "$1" "$(input)" want || return
     result "$1" - got < <(cat "$(input)"; sleep .3) 2>/dev/null &
     local shell=$! child i
-    for i in $(seq 100); do
+    for i in $(seq 3000); do
         child=$(pgrep -P $shell -x "${1:0:15}") && break
         sleep .01
     done
+    at_work "$1" "$child"
     for i in $(seq 150); do
         kill -USR1 "$child" 2>/dev/null
         [ $((i % 50)) != 0 ] || { kill -STOP "$child" && sleep .02 && kill -CONT "$child"; } 2>/dev/null
@@ -367,16 +380,6 @@ no_folder()
 
 # --- the end of a run
 
-# Waits until the process is the tool, and a little longer: a busy machine may take its time to start it.
-at_work()
-{
-    for _ in $(seq 500); do
-        [ "$(cat /proc/$2/comm 2>/dev/null)" = "${1:0:15}" ] && break
-        sleep .01
-    done
-    sleep .1
-}
-
 ended()
 {
     has output || has dataset || return 0
@@ -390,7 +393,7 @@ ended()
             (trap - INT && exec "$1" "${args[@]}" -o target < <(cat "$(input)"; sleep 2)) 2>said &
         fi
         pid=$!
-        at_work "$1" $pid
+        at_work "$1" $pid && sleep .05
         kill -$signal $pid
         wait $pid
         status=$?
@@ -410,7 +413,7 @@ killed()
     ! has memory || args+=(-S 64K)
     "$1" "${args[@]}" -o target < <(cat "$(many)"; sleep 2) &
     pid=$!
-    at_work "$1" $pid
+    at_work "$1" $pid && sleep .1
     kill -9 $pid
     wait $pid
     [ $? = 137 ] && [ ! -e target ] && [ "$(find . -name '.*.cdp-*' | wc -l)" -le 1 ] && [ -z "$(ls -A tmp)" ]
