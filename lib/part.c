@@ -407,7 +407,7 @@ static int write_ready(struct cdp_part *p, struct part_file *f, struct part_pack
             cdp_gzip_tail(f->crc, f->bytes, &k->data);
         rc = cdp_buf_check(&k->data, err);
         if (rc == 0)
-            rc = cdp_part_append_file(p, f, &k->data, k->last, err);
+            rc = cdp_part_append_file(p, f, &k->data, err);
         f->file_bytes += k->data.len;
         return_buffer(p, &k->data);
         bool last = k->last;

@@ -85,7 +85,7 @@ struct cdp_part {
 /* part_commit.c */
 int cdp_part_stage(struct cdp_part *p, struct cdp_err *err);
 int cdp_part_first_number(struct cdp_part *p, const char *path, unsigned *number, struct cdp_err *err);
-int cdp_part_append_file(struct cdp_part *p, struct part_file *f, const struct cdp_buf *data, bool last,
+int cdp_part_append_file(struct cdp_part *p, struct part_file *f, const struct cdp_buf *data,
                          struct cdp_err *err);
 void cdp_part_unstage(struct cdp_part *p);
 
