@@ -138,26 +138,12 @@ static int bind_has(node *n, struct cdp_plan *plan, struct cdp_err *err)
     return rc;
 }
 
-/* Makes a program and keeps it with the expression. */
-static struct cdp_jq *own_jq(struct cdp_expr *e, const char *text, size_t lines, unsigned flags,
-                             struct cdp_err *err)
-{
-    struct cdp_jq **grown = cdp_mem_grow(e->jq, &e->jq_cap, e->jqs + 1, sizeof *grown, err);
-    if (!grown)
-        return NULL;
-    e->jq = grown;
-    struct cdp_jq *p = cdp_jq_new(text, lines, flags, err);
-    if (p)
-        e->jq[e->jqs++] = p;
-    return p;
-}
-
 /* The programs that `*` and `/` need for what are no numbers. */
 static int bind_arith(struct cdp_expr *e, const node *n, struct cdp_err *err)
 {
-    if (n->fn == '*' && !e->multiply && !(e->multiply = own_jq(e, ".[0] * .[1]", 0, 0, err)))
+    if (n->fn == '*' && !e->multiply && !(e->multiply = cdp_expr_own_jq(e, ".[0] * .[1]", 0, 0, err)))
         return -1;
-    if (n->fn == '/' && !e->divide && !(e->divide = own_jq(e, ".[0] / .[1]", 0, 0, err)))
+    if (n->fn == '/' && !e->divide && !(e->divide = cdp_expr_own_jq(e, ".[0] / .[1]", 0, 0, err)))
         return -1;
     return 0;
 }
@@ -175,7 +161,7 @@ static int bind_one(struct cdp_expr *e, node *n, struct cdp_plan *plan, struct c
         return bind_arith(e, n, err);
     case CDP_EXPR_REGEX:
         e->native = false;
-        n->jq = own_jq(e, n->val.p, 0, CDP_JQ_CHECK | CDP_JQ_PROBE, err);
+        n->jq = cdp_expr_own_jq(e, n->val.p, 0, CDP_JQ_CHECK | CDP_JQ_PROBE, err);
         return n->jq ? 0 : -1;
     default:
         return 0;
@@ -201,35 +187,10 @@ static int bind(struct cdp_expr *e, node *n, struct cdp_plan *plan, struct cdp_e
 
 /* --- compiling */
 
-/* A program for libjq, with the definitions it needs. */
-static struct cdp_jq *foreign(struct cdp_expr *e, const char *text, struct cdp_err *err)
-{
-    struct cdp_expr_mentions m = cdp_expr_mentions(text);
-    if (m.refused) {
-        cdp_err_set(err, CDP_EXIT_USAGE, "%s cannot be used: %s", m.refused, m.why);
-        return NULL;
-    }
-    if (!m.bucket)
-        return own_jq(e, text, 0, CDP_JQ_CHECK | (m.regex ? CDP_JQ_REGEX : 0), err);
-    if (e->zone) {
-        cdp_err_set(err, CDP_EXIT_USAGE,
-                    "day() and its like know no time zone in an expression that needs libjq");
-        return NULL;
-    }
-    struct cdp_buf both = {0};
-    cdp_buf_adds(&both, cdp_expr_prelude);
-    cdp_buf_add(&both, text, strlen(text) + 1);
-    struct cdp_jq *p = NULL;
-    if (cdp_buf_check(&both, err) == 0)
-        p = own_jq(e, both.data, 1, CDP_JQ_CHECK | CDP_JQ_REGEX, err);
-    cdp_buf_free(&both);
-    return p;
-}
-
 /* The program for what is behind the last native pipe; false where it does not compile by itself. */
 static bool split_at_pipe(struct cdp_expr *e, node *n, struct cdp_err *err)
 {
-    n->jq = foreign(e, n->val.p, err);
+    n->jq = cdp_expr_foreign(e, n->val.p, err);
     return n->jq || err->exit != CDP_EXIT_USAGE;
 }
 
@@ -237,7 +198,7 @@ static bool split_at_pipe(struct cdp_expr *e, node *n, struct cdp_err *err)
 static int whole(struct cdp_expr *e, struct cdp_err *err)
 {
     e->native = false;
-    e->whole = foreign(e, e->text, err);
+    e->whole = cdp_expr_foreign(e, e->text, err);
     return e->whole ? 0 : -1;
 }
 

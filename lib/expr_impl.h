@@ -5,6 +5,7 @@
  *   expr_text.c   what a text mentions and where it ends, without parsing it
  *   expr_eval.c   the tree on a record
  *   expr_func.c   functions and operators on values
+ *   expr_foreign.c  programs for libjq: what they may say, the definitions they are given
  *   expr_jq.c     libjq
  */
 #ifndef CDP_EXPR_IMPL_H
@@ -147,8 +148,9 @@ struct cdp_expr_node *cdp_expr_parse(struct cdp_expr *e, struct cdp_expr_scratch
 
 /* What a program's text mentions outside its strings, comments, fields and keys. */
 struct cdp_expr_mentions {
-    bool bucket, regex;
+    bool bucket, regex, index;
     const char *refused, *why; /* what cannot be used; NULL: nothing */
+    struct cdp_buf patterns;   /* literals that are searched for everywhere, a ',' before each; to be freed */
 };
 struct cdp_expr_mentions cdp_expr_mentions(const char *text);
 
@@ -223,7 +225,13 @@ void cdp_jq_cache_free(struct cdp_jq_cache *c);
 /* Runs it on a value (raw JSON; missing is null) and leaves the first output's JSON text in r->s->out. */
 int cdp_jq_run(const struct cdp_jq *p, struct cdp_expr_run *r, struct cdp_val in);
 
-/* Definitions of day() and its like for libjq, in UTC; one line and its '\n'. */
-extern const char cdp_expr_prelude[];
+/* --- programs for it */
+
+/* Makes a program and keeps it with the expression. */
+struct cdp_jq *cdp_expr_own_jq(struct cdp_expr *e, const char *text, size_t lines, unsigned flags,
+                               struct cdp_err *err);
+
+/* The same for a text of the user's: NULL and *err for what it may not say. */
+struct cdp_jq *cdp_expr_foreign(struct cdp_expr *e, const char *text, struct cdp_err *err);
 
 #endif

@@ -25,6 +25,30 @@ static void refuse_outside(struct walk *w, const char *what)
     refuse(w, what, "an expression sees its record only");
 }
 
+/* --- arguments */
+
+/* The first argument of a call, from behind its name; NULL where there is none. */
+static const char *first_argument(const char *p)
+{
+    p = cdp_lex_skip(p);
+    return *p == '(' ? cdp_lex_skip(p + 1) : NULL;
+}
+
+/* What is behind an argument that is a string literal without interpolation, *len bytes long: ')' or ';'.  NULL where it is
+ * something else. */
+static const char *behind_literal(const char *p, size_t *len)
+{
+    const char *from = p;
+    if (*p++ != '"')
+        return NULL;
+    for (; *p != '"'; p++)
+        if (!*p || (*p == '\\' && (!*++p || *p == '(')))
+            return NULL;
+    *len = (size_t)(++p - from);
+    p = cdp_lex_skip(p);
+    return *p == ')' || *p == ';' ? p : NULL;
+}
+
 /* The conversion behind a '%': its letter. */
 static char conversion(const char *p)
 {
@@ -32,30 +56,29 @@ static char conversion(const char *p)
     return p[*p == 'E' || *p == 'O'];
 }
 
-/* A call of strftime or strptime, from behind its name.  libjq 1.6 aborts where a format for strftime is no string. */
+/* A format for strftime or strptime. */
 static void check_format(struct walk *w, const char *p, bool strptime)
 {
-    p = cdp_lex_skip(p);
-    if (*p != '(')
+    size_t len;
+    if (!p)
         return;
-    p = cdp_lex_skip(p + 1);
-    bool literal = *p++ == '"';
-    for (; literal && *p && *p != '"'; p++) {
-        if (*p == '%' && (conversion(p + 1) == 's' || (conversion(p + 1) == 'Z' && !strptime)))
-            refuse(w, "%s and %Z", "they read the machine's time zone");
-        else if (*p == '%' && p[1] == '%')
-            p++;
-        else if (*p == '\\')
-            literal = *++p == '"' || *p == '\\' || *p == 'n' || *p == 't';
-    }
-    if (!literal || *cdp_lex_skip(p + (*p == '"')) != ')')
+    const char *end = behind_literal(p, &len), *escaped = end ? memmem(p, len, "\\u", 2) : NULL;
+    if (!end || escaped) {
         refuse(w, "a time format that is no plain string",
                "it may end libjq, or read the machine's time zone");
+        return;
+    }
+    for (size_t i = 0; i < len; i++) {
+        char c = p[i] == '%' ? conversion(p + i + 1) : '\0';
+        if (c == 's' || (c == 'Z' && !strptime))
+            refuse(w, "%s and %Z", "they read the machine's time zone");
+        i += p[i] == '%' && p[i + 1] == '%';
+    }
 }
 
 /* --- what is mentioned */
 
-enum { OUTSIDE, REGEX, BUCKET, STRFTIME, STRPTIME };
+enum { OUTSIDE, REGEX, SEARCH, SEARCH_2, SEARCH_G, INDEX, BUCKET, STRFTIME, STRPTIME };
 
 static const struct mention {
     const char *word;
@@ -77,14 +100,20 @@ static const struct mention {
     {"import", OUTSIDE},
     {"include", OUTSIDE},
     {"modulemeta", OUTSIDE},
+    /* regular expressions; all matches are searched for by some always, by split with a second argument, by others with
+     * the flag g as the second */
     {"test", REGEX},
-    {"match", REGEX},
-    {"capture", REGEX},
-    {"scan", REGEX},
-    {"split", REGEX},
-    {"splits", REGEX},
     {"sub", REGEX},
-    {"gsub", REGEX},
+    {"scan", SEARCH},
+    {"splits", SEARCH},
+    {"gsub", SEARCH},
+    {"split", SEARCH_2},
+    {"match", SEARCH_G},
+    {"capture", SEARCH_G},
+    /* what is given to libjq as definitions */
+    {"index", INDEX},
+    {"rindex", INDEX},
+    {"indices", INDEX},
     {"hour", BUCKET},
     {"day", BUCKET},
     {"week", BUCKET},
@@ -95,22 +124,52 @@ static const struct mention {
     {0},
 };
 
+/* Keeps a pattern that all matches are searched for. */
+static void note_pattern(struct walk *w, const char *p, int what)
+{
+    size_t len, flags;
+    const char *end = p ? behind_literal(p, &len) : NULL;
+    if (!end || (what != SEARCH && *end != ';'))
+        return;
+    if (what == SEARCH_G) {
+        const char *flag = cdp_lex_skip(end + 1);
+        if (!behind_literal(flag, &flags) || !memchr(flag, 'g', flags))
+            return;
+    }
+    cdp_buf_addc(&w->found.patterns, ',');
+    cdp_buf_add(&w->found.patterns, p, len);
+}
+
 static void walk_word(struct walk *w, const char *p, size_t n)
 {
-    const char *next = cdp_lex_skip(p + n);
+    const char *argument = first_argument(p + n);
     const struct mention *m = mentions;
     while (m->word && !cdp_lex_is(p, n, m->word))
         m++;
-    if (!m->word || *next == ':') /* a key */
+    if (!m->word || *cdp_lex_skip(p + n) == ':') /* a key */
         return;
-    if (m->what == OUTSIDE)
+    switch (m->what) {
+    case OUTSIDE:
         refuse_outside(w, m->word);
-    else if (m->what == REGEX)
+        break;
+    case SEARCH:
+    case SEARCH_2:
+    case SEARCH_G:
+        note_pattern(w, argument, m->what);
         w->found.regex = true;
-    else if (m->what == BUCKET)
-        w->found.bucket |= *next == '(';
-    else
-        check_format(w, next, m->what == STRPTIME);
+        break;
+    case REGEX:
+        w->found.regex = true;
+        break;
+    case INDEX:
+        w->found.index = true;
+        break;
+    case BUCKET:
+        w->found.bucket |= argument != NULL;
+        break;
+    default:
+        check_format(w, argument, m->what == STRPTIME);
+    }
 }
 
 /* --- the walk */
@@ -167,7 +226,9 @@ static const char *walk_code(struct walk *w, const char *p, unsigned nesting)
 size_t cdp_expr_span(const char *text)
 {
     struct walk w = {.stop = true};
-    return (size_t)(walk_code(&w, text, 0) - text);
+    size_t len = (size_t)(walk_code(&w, text, 0) - text);
+    cdp_buf_free(&w.found.patterns);
+    return len;
 }
 
 struct cdp_expr_mentions cdp_expr_mentions(const char *text)

@@ -71,6 +71,12 @@ agree_natively()
 .o["x"]
 .o . "x"
 .o ["x"]
+.o["x" + ""]
+.l[3 - 2]
+.l[1.0]
+.l[-1 + 1]
+.l | has(1 + 1)
+{"a": 1, "b": .o["x"]}
 .o?.x?
 .l
 .nope.nope
@@ -302,6 +308,7 @@ if .a == 1 then "x" elif .b then .c else {d} end
 .a | ltrimstr("x") | rtrimstr(.y) | ascii_downcase | startswith("z")
 . + {x: (.a + 1)}
 .o | has("x")
+.a["b" + "c"][1 + 1]
 .a # a comment
 END
     agree_natively

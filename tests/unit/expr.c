@@ -177,6 +177,9 @@ static void usage(void)
        "place behind native pipes");
     is(eval("1 == 1 == 1", "{}"),
        "2: expression '1 == 1 == 1': byte 8: syntax error, unexpected ==", "comparisons do not associate");
+    is(eval("true and 1 == 1 == 1", "{}"),
+       "2: expression 'true and 1 == 1 == 1': byte 17: syntax error, unexpected ==",
+       "nor behind an operator");
     is(eval("", "{}"), "2: expression '': an empty expression", "empty");
     is(eval(" # nothing", "{}"), "2: expression ' # nothing': an empty expression", "a comment only");
     is(eval("\xff", "{}"), "2: expression '\xff': an expression that is not UTF-8", "not UTF-8");
@@ -196,6 +199,7 @@ static void usage(void)
 }
 
 /* What does not depend on the record alone, or would end the process. */
+#define EMPTY "a search for all matches of a pattern that matches the empty text"
 static void refusals(void)
 {
     static const struct {
@@ -229,6 +233,16 @@ static void refusals(void)
         {"0 | strftime(\"\\(.a)\")", "a time format that is no plain string"},
         {"0 | strftime(\"\\u0025Z\")", "a time format that is no plain string"},
         {"\"1\" | strptime(.a)", "a time format that is no plain string"},
+        {"[.a | scan(\" *\")]", EMPTY},
+        {"[.a | scan(\"x\"), scan( \"(?=b)\" )]", EMPTY},
+        {".a | gsub(\"^\\\\s*\"; \"\")", EMPTY},
+        {".a | gsub(\"(\"; \"\") | gsub(\"\"; \"\"; \"x\")", EMPTY},
+        {".a | gsub(\"^[^,]*\"; \"\")", EMPTY},
+        {".a | gsub(\"(?<=a)\"; \",\")", EMPTY},
+        {"[.a | splits(\",? *\")]", EMPTY},
+        {".a | split(\"x?\"; null)", EMPTY},
+        {"[.a | match(\"\\\\b\"; \"ig\")]", EMPTY},
+        {"[.a | capture(\"(?<x>a*)\"; \"g\")]", EMPTY},
     };
     char want[200];
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
@@ -243,6 +257,26 @@ static void refusals(void)
     is(eval("[.a | todate]", times), "[\"2015-03-05T23:53:41Z\"]", "a time in jq's own format");
     is(eval("{env: .env, strftime: \"%Z now\"} | keys", times), "[\"env\",\"strftime\"]",
        "fields, keys and strings have those names");
+}
+
+/* What libjq 1.6 does not end, or dies of, is near. */
+static void searches(void)
+{
+    const char *r = "{\"a\":\" \u00e9, b \",\"n\":\"\",\"l\":[\"\",1,\"\"]}";
+    is(eval("[.a | scan(\"[^ ]+\")]", r), "[\"\u00e9,\",\"b\"]", "scan");
+    is(eval(".a | gsub(\"^\\\\s+|\\\\s*$\"; \"\")", r), "\"\u00e9, b\"", "an empty match at the end");
+    is(eval(".a | split(\" *\")", r), "[\" \u00e9, b \"]", "what is split by is no pattern");
+    is(eval(".a | split(\", *\"; \"g\")", r), "[\" \u00e9\",\"b \"]", "unless there are flags");
+    is(eval("[.a | match(\" *\"; \"i\").offset]", r), "[0]", "one match may be empty");
+    is(eval(".a | sub(\"x*\"; \"y\")", r), "\"y \u00e9, b \"", "also where it is replaced");
+    is(eval("[.a | index(\"\"), rindex(\"\"), indices(\"\")]", r), "[null,null,[]]",
+       "the empty string is nowhere");
+    is(eval(".a as $a | .n | . as $n | $a | index($n)", r), "null", "nor is one from the record");
+    is(eval("[.l | index(\"\"), rindex(\"\"), indices(\"\")]", r), "[0,2,[0,2]]", "but in an array");
+    is(eval("[.a | index(\" \"), rindex(\" \")]", r), "[0,6]", "others have a place (in bytes, in jq 1.6)");
+    is(eval(".a | index(\"b\") | nope", r),
+       "2: expression '.a | index(\"b\") | nope': byte 19: nope/0 is not defined (a field is written .nope)",
+       "our definitions do not move the place");
 }
 
 /* --- strings and patterns */
@@ -609,6 +643,7 @@ int main(void)
     outputs();
     usage();
     refusals();
+    searches();
     strings();
     buckets();
     prelude();
