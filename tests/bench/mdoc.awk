@@ -20,12 +20,18 @@ END {
     print ".It tool Ta wall Ta memory Ta best peer Ta wall Ta memory Ta ratio"
     for (i = 1; i <= tasks; i++) {
         id = task[i]
-        sub(/,.*/, "", name[id]) # the engine without the formulation
+        if (name[id] ~ /^(ClickHouse|DuckDB)/)
+            sub(/,.*/, "", name[id]) # the engine without the formulation
+        if (tool[id] ~ /^cdp,/) { # a flow
+            tool[id] = about[id]
+            sub(/:.*/, "", tool[id])
+        }
         printf ".It %s Ta %.2f s Ta %d MiB Ta %s Ta %.2f s Ta %d MiB Ta %.2f\n", tool[id], wall[id], peak[id], name[id],
             best[id], best_peak[id], wall[id] / best[id]
     }
     print ".El"
     print ".Pp"
+    gsub(/×/, "\\(mu", about["machine"])
     print "Machine: " about["machine"] "."
     sub(/; $/, "", about["inputs"])
     print "Inputs: " about["inputs"] "."
