@@ -140,7 +140,11 @@ shuffled() { shuf --random-source=<(yes "$1") "$2"; }
     [ "$status" -eq 0 ]
     [ "$output" = '{"id":2,"t":"2026-01-03T00:00:00Z","n":1,"op":"delete"}
 {"id":3,"t":"2026-01-04T00:00:00Z","n":1}' ]
+    run_tool "${snap[@]}" --horizon 1d --patch . in
+    same <(tail -n 2 in) <(echo "$output")
     run_tool "${snap[@]}" --horizon 86399s in
+    [ "$output" = '{"id":3,"t":"2026-01-04T00:00:00Z","n":1}' ]
+    run_tool "${snap[@]}" --horizon 86399s --patch . in
     [ "$output" = '{"id":3,"t":"2026-01-04T00:00:00Z","n":1}' ]
     run_tool "${snap[@]}" --horizon 72h --at 2026-01-10 in
     [ "$output" = '{"id":3,"t":"2026-01-04T00:00:00Z","n":1}' ]
