@@ -1,12 +1,14 @@
 /* expr_impl: what the files of expr share; nobody else includes it.
  *
- *   expr.c        the face: compiling, falling back to libjq, scratch memory, messages
- *   expr_parse.c  text → tree, for the native subset (and with it expr_lex.c, expr_node.c, expr_call.c: see expr_parse.h)
- *   expr_text.c   what a text mentions and where it ends, without parsing it
- *   expr_eval.c   the tree on a record
- *   expr_func.c   functions and operators on values
- *   expr_foreign.c  programs for libjq: what they may say, the definitions they are given
- *   expr_jq.c     libjq
+ *   expr.c          the face: compiling, falling back to libjq, scratch memory, messages
+ *   expr_parse.c    text → tree, for the native subset; with expr_lex.c, expr_node.c and expr_call.c (see expr_parse.h)
+ *   expr_text.c     where a text ends and what it mentions, without parsing it
+ *   expr_eval.c     the tree on a record
+ *   expr_func.c     functions
+ *   expr_arith.c    operators
+ *   expr_value.c    what these are made of: values, their members, text and order
+ *   expr_foreign.c  programs for libjq: what they may say, and the definitions they are given
+ *   expr_jq.c       libjq
  */
 #ifndef CDP_EXPR_IMPL_H
 #define CDP_EXPR_IMPL_H
@@ -194,6 +196,29 @@ struct cdp_val cdp_expr_bool(bool b);
 int cdp_expr_value(struct cdp_expr_run *r, uint8_t type, const char *p, size_t n, struct cdp_val *out);
 /* Decoded bytes as a string value. */
 int cdp_expr_string(struct cdp_expr_run *r, const char *p, size_t n, struct cdp_val *out);
+
+/* What was written to the scratch's output buffer. */
+int cdp_expr_written(struct cdp_expr_run *r, uint8_t type, struct cdp_val *out);
+int cdp_expr_from_num(struct cdp_expr_run *r, const struct cdp_num *n, struct cdp_val *out);
+/* The status after a failure in num: memory, or a number that it does not take. */
+int cdp_expr_num_failed(struct cdp_expr_run *r);
+
+struct cdp_expr_member {
+    struct cdp_val key, val;
+    const char *name; /* the key, decoded */
+    size_t len;
+};
+
+struct cdp_expr_members {
+    struct cdp_expr_member *m;
+    size_t n, cap;
+};
+
+/* The members of a and then those of b, each key once, at its first place and with its last value: jq's merge of objects. */
+int cdp_expr_merge(struct cdp_expr_run *r, struct cdp_val a, struct cdp_val b, struct cdp_expr_members *all);
+
+/* tojson: jq's compact text as a string. */
+int cdp_expr_tojson(struct cdp_expr_run *r, struct cdp_val v, struct cdp_val *out);
 
 /* jq's order: *cmp is -1, 0 or 1. */
 int cdp_expr_compare(struct cdp_expr_run *r, struct cdp_val a, struct cdp_val b, int *cmp);
