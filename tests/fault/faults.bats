@@ -266,18 +266,18 @@ at_work()
 signals()
 {
     result "$1" "$(input)" want || return
-    result "$1" - got < <(cat "$(input)"; sleep .3) 2>/dev/null &
-    local shell=$! child i
-    for i in $(seq 3000); do
-        child=$(pgrep -P $shell -x "${1:0:15}") && break
-        sleep .01
-    done
-    at_work "$1" "$child"
+    local pid i out=(-o got)
+    ! has dataset || out=(-d d)
+    "$1" "${args[@]}" "${out[@]}" < <(cat "$(input)"; sleep .3) 2>/dev/null &
+    pid=$!
+    at_work "$1" $pid
     for i in $(seq 150); do
-        kill -USR1 "$child" 2>/dev/null
-        [ $((i % 50)) != 0 ] || { kill -STOP "$child" && sleep .02 && kill -CONT "$child"; } 2>/dev/null
+        kill -USR1 $pid 2>/dev/null
+        [ $((i % 50)) != 0 ] || { kill -STOP $pid && sleep .02 && kill -CONT $pid; } 2>/dev/null
     done
-    wait $shell && same want got
+    wait $pid || return
+    ! has dataset || spread d >got
+    same want got
 }
 
 @test "a storm of SIGUSR1, SIGSTOP and SIGCONT" {
