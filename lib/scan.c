@@ -34,10 +34,35 @@ const char *cdp_scan_line(const struct cdp_plan *plan, const char *p, struct cdp
     return scan_line(plan, NULL, p, fields, fault);
 }
 
+/* Noting a key that was not foretold costs several times what a foretold one saves.  Where keys come without end or in no
+ * order, the memory rests for a while and then has another try. */
+#define POOR_BYTES 48 /* a line is poor that has a key that was not foretold in less than so many bytes */
+#define POOR_LINES 4  /* so many of them, each at most as many lines behind the one before */
+#define REST_LINES 64
+
+static __attribute__((noinline)) void judge(struct cdp_memo *memo, size_t bytes)
+{
+    if (memo->missed * (size_t)POOR_BYTES > bytes) {
+        memo->poor = memo->lines - memo->poor_at > POOR_LINES ? 1 : memo->poor + 1;
+        memo->poor_at = memo->lines;
+        if (memo->poor >= POOR_LINES)
+            memo->rest = REST_LINES;
+    }
+    memo->missed = 0;
+}
+
 const char *cdp_scan_memo(const struct cdp_plan *plan, struct cdp_memo *memo, const char *p,
                           struct cdp_val *fields, struct cdp_scan_fault *fault)
 {
-    return scan_line(plan, memo, p, fields, fault);
+    if (memo->rest) {
+        memo->rest--;
+        return scan_line(plan, NULL, p, fields, fault);
+    }
+    const char *end = scan_line(plan, memo, p, fields, fault);
+    memo->lines++;
+    if (memo->missed)
+        judge(memo, end ? (size_t)(end - p) : SIZE_MAX);
+    return end;
 }
 
 struct cdp_memo *cdp_memo_new(struct cdp_err *err)

@@ -286,6 +286,7 @@ static __attribute__((noinline)) struct cdp_memo_key *remember(struct cdp_memo *
                                                                const struct cdp_node *want)
 {
     size_t len = (size_t)(end - text);
+    memo->missed++;
     if (len > CDP_MEMO_TEXT)
         return NULL;
     struct cdp_memo_key *k = place(memo, text, len, in);

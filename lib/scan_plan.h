@@ -47,6 +47,11 @@ struct cdp_memo_key {
 struct cdp_memo {
     struct cdp_memo_key first; /* stands for a line's beginning */
     struct cdp_memo_key key[CDP_MEMO_KEYS];
+    uint64_t lines;   /* scanned */
+    uint64_t poor_at; /* the last of them that was poor, see scan.c */
+    uint32_t poor;    /* how many were shortly before it */
+    uint32_t missed;  /* keys of this line that were not foretold */
+    uint32_t rest;    /* lines to scan without the memory */
 };
 
 /* memo may be NULL. */

@@ -399,6 +399,35 @@ static void similar_lines(void)
     cdp_plan_free(plan);
 }
 
+/* Lines without a key in common, then lines alike, and so on: the memory rests and comes back, the answers stay. */
+static void resting(void)
+{
+    struct cdp_err err;
+    struct cdp_val got, want;
+    struct cdp_scan_fault fault;
+    struct cdp_plan *plan = cdp_plan_new(&err);
+    struct cdp_memo *own = cdp_memo_new(&err);
+    size_t wrong = cdp_plan_add_text(plan, ".a.b", &err) != 0, rested = 0;
+    for (unsigned i = 0; i < 4000; i++) {
+        char text[200];
+        unsigned k = i / 500 % 2 ? 0 : i * 2654435761u;
+        int n =
+            snprintf(text, sizeof text, "{\"x%u\":1,\"y%u\":[2],\"a\":{\"z%u\":3,\"b\":%u},\"w%u\":\"%u\"%s",
+                     k, k, k, i, k, k, i % 97 ? "}" : "");
+        char *line = line_of(text, (size_t)n);
+        rested += own->rest > 0;
+        const char *end = cdp_scan_line(plan, line, &want, &fault);
+        wrong += cdp_scan_memo(plan, own, line, &got, &fault) != end ||
+                 (end && (got.p != want.p || got.len != want.len));
+        free(line);
+    }
+    ok(wrong == 0, "lines without a key in common, and alike: %zu wrong", wrong);
+    ok(rested > 1800 && rested < 2500,
+       "the memory rests for the half where it is of no use: %zu lines of 4000", rested);
+    cdp_memo_free(own);
+    cdp_plan_free(plan);
+}
+
 int main(void)
 {
     const struct {
@@ -435,5 +464,6 @@ int main(void)
     }
     documents();
     plans();
+    resting();
     return done();
 }
