@@ -326,9 +326,13 @@ static void same_fields(const struct scanners *s, const struct cdp_val *field, c
     }
 }
 
-static cdp_scan_fn *const scanner[] = {
-    scan_line_scalar, cdp_scan_line_base, cdp_scan_memo, /* the one in use */
-};
+static const char *scan_in_use(const struct cdp_plan *plan, struct cdp_memo *memo, const char *p,
+                               struct cdp_val *fields, struct cdp_scan_fault *fault)
+{
+    return memo ? cdp_scan_memo(plan, memo, p, fields, fault) : cdp_scan_line(plan, p, fields, fault);
+}
+
+static cdp_scan_fn *const scanner[] = {scan_line_scalar, cdp_scan_line_base, scan_in_use};
 
 /* The same end and fields, or the same fault at the same place. */
 static void same_answer(const struct answer *a, const struct answer *b, size_t fields)
