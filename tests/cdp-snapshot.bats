@@ -153,6 +153,9 @@ shuffled() { shuf --random-source=<(yes "$1") "$2"; }
     [ "$stderr" = "cdp-snapshot: --horizon takes a duration such as 3d, not '99999999999999w'" ]
     run_tool "${snap[@]}" --horizon 9223372036854775807 in
     same in <(echo "$output")
+    echo '{"id":1,"t":"1900-01-01","n":1,"op":"delete"}' >old
+    run_tool "${snap[@]}" --horizon 9223372036854775807 old
+    same old <(echo "$output")
     run_tool "${snap[@]}" --horizon 1d </dev/null
     [ "$status" -eq 0 ]
     [ -z "$output$stderr" ]
