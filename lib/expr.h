@@ -17,9 +17,10 @@
  *   - E? hides the errors of E only, not those of what uses its result;
  *   - half a surrogate pair stays what it is.
  * An expression sees its record and nothing else: now, localtime, strflocaltime, env, $ENV, input, inputs, stderr, halt
- * and modules are refused, ~/.jq is not read, and strftime() and strptime() take a plain string without %s and %Z.  Also
- * refused is what libjq 1.6 dies of or does not end, where it can be known: the search for all matches (scan, gsub, splits)
- * of a pattern that matches the empty text.  (It still dies of a slice by NaN and of -2^63 % -1.)  With a time zone, day() is refused where libjq would have to compute it. */
+ * and modules are refused, ~/.jq is not read, and strftime() and strptime() take a plain string without %s and %Z.  With a
+ * time zone, day() is refused where libjq would have to compute it.  Refused as well is what libjq 1.6 dies of or does not
+ * end, where it can be known: the search for all matches (scan, gsub, splits) of a pattern that matches the empty text.
+ * What else it dies of is nobody's use: a slice by NaN, -2^63 % -1, .[2147483647] = 1. */
 #ifndef CDP_EXPR_H
 #define CDP_EXPR_H
 
