@@ -154,28 +154,35 @@ static size_t escape_length(const char *p)
     }
 }
 
+static __attribute__((noinline, cold)) const char *bad_string(const char *p, struct cdp_scan_fault *fault)
+{
+    *fault = (struct cdp_scan_fault){p, *p == '\\'   ? "bad escape in a string"
+                                        : *p == '\n' ? "unterminated string"
+                                                     : "raw control character in a string"};
+    return NULL;
+}
+
 /* Behind the opening quote → behind the closing one.  NULL and *fault. */
 static inline const char *string(const char *p, bool *escaped, cdp_simd_high *high,
                                  struct cdp_scan_fault *fault)
 {
-    for (;;) {
+    for (;; p += CDP_SIMD_STRIDE) {
         uint64_t stops = cdp_simd_stops(p, high);
-        if (stops == 0) {
-            p += CDP_SIMD_STRIDE;
-            continue;
+        while (stops) {
+            unsigned at = cdp_simd_first(stops);
+            if (LIKELY(p[at] == '"'))
+                return p + at + 1;
+            size_t n = p[at] == '\\' ? escape_length(p + at) : 0;
+            if (UNLIKELY(n == 0))
+                return bad_string(p + at, fault);
+            *escaped = true;
+            at += (unsigned)n;
+            if (at >= CDP_SIMD_STRIDE) { /* the next vector begins inside the escape */
+                p += at - CDP_SIMD_STRIDE;
+                break;
+            }
+            stops = cdp_simd_from(stops, at);
         }
-        p += cdp_simd_first(stops);
-        if (LIKELY(*p == '"'))
-            return p + 1;
-        size_t n = *p == '\\' ? escape_length(p) : 0;
-        if (UNLIKELY(n == 0)) {
-            *fault = (struct cdp_scan_fault){p, *p == '\\'   ? "bad escape in a string"
-                                                : *p == '\n' ? "unterminated string"
-                                                             : "raw control character in a string"};
-            return NULL;
-        }
-        *escaped = true;
-        p += n;
     }
 }
 

@@ -5,7 +5,7 @@
  *     CDP_SIMD_STRIDE     bytes a step looks at
  *     cdp_simd_stops(p, &high)
  *         looks at CDP_SIMD_STRIDE bytes and returns a mask, non-zero where one of them is '"', '\' or below
- * 0x20; cdp_simd_first(mask) is the index of the first.  Bytes of 0x80 and above are gathered in `high`.
+ * 0x20; cdp_simd_first(mask) is the index of the first, cdp_simd_from(mask, n) the mask of those from the n-th byte on.  Bytes of 0x80 and above are gathered in `high`.
  *     cdp_simd_any_high(high)   was there one? */
 #ifndef CDP_SIMD_H
 #define CDP_SIMD_H
@@ -24,23 +24,28 @@ static inline cdp_simd_high cdp_simd_none(void)
     return 0;
 }
 
-/* Bit 7 of each byte that stops (https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord); a
- * borrow can only mark a byte above one that is marked rightly, and the lowest one is all that is asked for.
- */
+/* Bit 7 of each byte that stops.  Sums of seven bits carry into no other byte, so every mark is right. */
 static inline uint64_t cdp_simd_stops(const char *p, cdp_simd_high *high)
 {
-    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+    const uint64_t ones = 0x0101010101010101u, low = ones * 0x7f;
     uint64_t v = 0;
     for (unsigned i = 0; i < 8; i++)
         v |= (uint64_t)(unsigned char)p[i] << (8 * i);
     uint64_t quote = v ^ ones * '"', slash = v ^ ones * '\\';
     *high |= v;
-    return (((quote - ones) & ~quote) | ((slash - ones) & ~slash) | ((v - ones * 0x20) & ~v)) & tops;
+    return ~((((quote & low) + low) | quote) & (((slash & low) + low) | slash) &
+             (((v & low) + ones * 0x60) | v)) &
+           ~low;
 }
 
 static inline unsigned cdp_simd_first(uint64_t mask)
 {
     return (unsigned)__builtin_ctzll(mask) / 8;
+}
+
+static inline uint64_t cdp_simd_from(uint64_t mask, unsigned n)
+{
+    return mask & ~(uint64_t)0 << (8 * n);
 }
 
 static inline bool cdp_simd_any_high(cdp_simd_high high)
@@ -74,6 +79,11 @@ static inline unsigned cdp_simd_first(uint64_t mask)
     return (unsigned)__builtin_ctzll(mask);
 }
 
+static inline uint64_t cdp_simd_from(uint64_t mask, unsigned n)
+{
+    return mask & ~(uint64_t)0 << n;
+}
+
 static inline bool cdp_simd_any_high(cdp_simd_high high)
 {
     return _mm256_movemask_epi8(high) != 0;
@@ -105,6 +115,11 @@ static inline unsigned cdp_simd_first(uint64_t mask)
     return (unsigned)__builtin_ctzll(mask);
 }
 
+static inline uint64_t cdp_simd_from(uint64_t mask, unsigned n)
+{
+    return mask & ~(uint64_t)0 << n;
+}
+
 static inline bool cdp_simd_any_high(cdp_simd_high high)
 {
     return _mm_movemask_epi8(high) != 0;
@@ -134,6 +149,11 @@ static inline uint64_t cdp_simd_stops(const char *p, cdp_simd_high *high)
 static inline unsigned cdp_simd_first(uint64_t mask)
 {
     return (unsigned)__builtin_ctzll(mask) / 4;
+}
+
+static inline uint64_t cdp_simd_from(uint64_t mask, unsigned n)
+{
+    return mask & ~(uint64_t)0 << (4 * n);
 }
 
 static inline bool cdp_simd_any_high(cdp_simd_high high)
