@@ -32,7 +32,7 @@ struct events {
     struct cdp_buf text;
 };
 
-static void make(struct events *ev, size_t n, unsigned keys, unsigned orders, size_t longest)
+static void make(struct events *ev, size_t n, unsigned keys, unsigned orders, size_t shortest, size_t longest)
 {
     *ev = (struct events){.e = calloc(n, sizeof *ev->e), .n = n, .keys = keys};
     for (size_t i = 0; i < n; i++) {
@@ -42,7 +42,7 @@ static void make(struct events *ev, size_t n, unsigned keys, unsigned orders, si
         e->kind = draw(6) == 0 ? CDP_CHANGE_DELETE : draw(20) == 0 ? CDP_CHANGE_FORGET : CDP_CHANGE_STATE;
         e->at = ev->text.len;
         cdp_buf_addf(&ev->text, "{\"k\":%u,\"o\":%u,\"v\":\"", e->key, e->order);
-        for (size_t more = draw(longest); more; more--)
+        for (size_t more = shortest + draw(longest - shortest); more; more--)
             cdp_buf_addc(&ev->text, (char)('a' + draw(3)));
         cdp_buf_adds(&ev->text, "\"}\n");
         e->len = ev->text.len - e->at;
@@ -254,7 +254,7 @@ static void check(const char *name, size_t n, unsigned keys, unsigned orders, si
     static const uint64_t memory[] = {0, (uint64_t)2 << 20, (uint64_t)256 << 20};
     static const char *const from[] = {"memory", "a file", "both"};
     struct events ev;
-    make(&ev, n, keys, orders, longest);
+    make(&ev, n, keys, orders, 0, longest);
     write_input(&ev);
     for (unsigned i = 0; i < 3 * 3 * 3; i++) {
         const struct how how = {.source = (enum source)(i % 3),
@@ -293,7 +293,7 @@ static void check_changed(bool shorter, bool spills, bool neighbours, const char
     struct events ev;
     struct cdp_err err = {0};
     struct cdp_counts counts = {0};
-    make(&ev, 4000, 4000, 10, 400);
+    make(&ev, 4000, 4000, 10, 130, 400); /* none is kept */
     for (size_t i = 0; neighbours && i < ev.n; i++)
         ev.e[i].key = (unsigned)i;
     write_input(&ev);
@@ -329,20 +329,18 @@ static void check_ahead(void)
     struct cdp_buf want = {0}, got = {0}, keys = {0};
     struct cdp_block one = {0}, other = {0};
     uint64_t rows;
-    make(&ev, 10, 1000000, 10, 1000);
+    make(&ev, 10, 1000000, 10, 130, 1000);
     write_input(&ev);
     model(&ev, NEVER, &want, &rows);
     int fd = open(output, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     ok(write(fd, "{}", 2) == 2, "another file");
     close(fd);
-    const char *const names[] = {input, output, output};
+    const char *const names[] = {input, output};
     const struct cdp_latest_opts opts = {.memory = 1 << 24, .tmpdir = dir, .threads = 1};
-    struct cdp_in *in = cdp_in_open(names, 3, NULL, &err);
+    struct cdp_in *in = cdp_in_open(names, 2, NULL, &err);
     struct cdp_latest *l = cdp_latest_new(&opts, &err);
     int rc = cdp_in_next(in, &one, &err);
-    while (cdp_in_next(in, &other, &err) == 1)
-        ;
-    if (rc == 1)
+    if (rc == 1 && cdp_in_next(in, &other, &err) == 1)
         rc = cdp_latest_block(l, &one, "in", &err);
     for (size_t i = 0; rc == 0 && i < ev.n; i++) {
         struct cdp_change c = {
