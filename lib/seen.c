@@ -1,23 +1,27 @@
 /* seen: see seen.h. */
 #include "lib/seen.h"
 
+#include "lib/atomic.h"
 #include "lib/buf.h"
 #include "lib/digest.h"
 #include "lib/mem.h"
 
 #include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#define VERSION "cdp-seen 1 "
+#define PIECE ((size_t)64 << 10) /* written at a time */
 
 struct cdp_seen {
     const char *path;
     char *head; /* the file's first line */
     struct cdp_sort *more;
     uint64_t added;
+    struct cdp_atomic *file; /* the new one */
+    struct cdp_buf bytes;    /* on their way to it */
 };
 
 struct cdp_hash128 cdp_seen_hash(const void *key, size_t n)
@@ -75,12 +79,12 @@ static int load(struct cdp_seen *s, struct cdp_set *set, struct cdp_err *err)
     if (!sum) {
         cdp_err_nomem(err, 0);
     } else if (head) {
-        size_t got = fread(head, 1, n, f);
+        size_t got = fread(head, 1, n, f), version = strlen(VERSION);
         if (ferror(f)) {
             cdp_err_errno(err, "%s: cannot read", s->path);
-        } else if (got != n || memcmp(head, "cdp-seen 1 ", 11) != 0) {
+        } else if (got < version || memcmp(head, VERSION, version) != 0) {
             damaged(s, err);
-        } else if (memcmp(head, s->head, n) != 0) {
+        } else if (got != n || memcmp(head, s->head, n) != 0) {
             cdp_err_set(err, CDP_EXIT_DATA, "%s: made with another key", s->path);
         } else {
             cdp_hash_stream_add(sum, head, n);
@@ -101,13 +105,14 @@ struct cdp_seen *cdp_seen_open(const char *path, const char *key, struct cdp_set
         return NULL;
     s->path = path;
     struct cdp_buf head = {0};
-    cdp_buf_addf(&head, "cdp-seen 1 %s", key);
+    cdp_buf_addf(&head, VERSION "%s", key);
     for (size_t i = 0; i < head.len; i++)
         if (head.data[i] == '\n')
             head.data[i] = ' ';
     cdp_buf_add(&head, "\n", 2);
     s->head = head.data;
-    if (cdp_buf_check(&head, err) < 0 || load(s, set, err) < 0 || !(s->more = cdp_sort_new(opts, err))) {
+    if (cdp_buf_check(&head, err) < 0 || load(s, set, err) < 0 || !(s->more = cdp_sort_new(opts, err)) ||
+        !(s->file = cdp_atomic_open(path, err))) {
         cdp_seen_free(s);
         return NULL;
     }
@@ -120,15 +125,25 @@ int cdp_seen_add(struct cdp_seen *s, struct cdp_hash128 h, struct cdp_err *err)
     return cdp_sort_add(s->more, 0, key, sizeof key, s->added++, "", 0, err);
 }
 
-static int put(struct cdp_out *o, struct cdp_hash_stream *sum, const void *p, size_t n, struct cdp_err *err)
+static int flush(struct cdp_seen *s, struct cdp_err *err)
+{
+    size_t n = s->bytes.len;
+    cdp_buf_clear(&s->bytes);
+    return cdp_write_all(cdp_atomic_fd(s->file), s->bytes.data, n, s->path, err);
+}
+
+static int put(struct cdp_seen *s, struct cdp_hash_stream *sum, const void *p, size_t n, struct cdp_err *err)
 {
     cdp_hash_stream_add(sum, p, n);
-    return cdp_out_write(o, p, n, err);
+    cdp_buf_add(&s->bytes, p, n);
+    if (cdp_buf_check(&s->bytes, err) < 0)
+        return -1;
+    return s->bytes.len < PIECE ? 0 : flush(s, err);
 }
 
 /* Both sources ascend and share no key. */
-static int write_keys(struct cdp_seen *s, const struct cdp_set *set, struct cdp_out *o,
-                      struct cdp_hash_stream *sum, struct cdp_err *err)
+static int write_keys(struct cdp_seen *s, const struct cdp_set *set, struct cdp_hash_stream *sum,
+                      struct cdp_err *err)
 {
     struct cdp_sorted r;
     int rc = cdp_sort_finish(s->more, err) < 0 ? -1 : cdp_sort_next(s->more, &r, err);
@@ -139,12 +154,12 @@ static int write_keys(struct cdp_seen *s, const struct cdp_set *set, struct cdp_
             key[1] = htobe64(set->slot[i].lo);
         }
         if (rc == 1 && (i == set->used || memcmp(r.key, key, sizeof key) < 0)) {
-            if (put(o, sum, r.key, sizeof key, err) < 0)
+            if (put(s, sum, r.key, sizeof key, err) < 0)
                 return -1;
             rc = cdp_sort_next(s->more, &r, err);
             continue;
         }
-        if (put(o, sum, key, sizeof key, err) < 0)
+        if (put(s, sum, key, sizeof key, err) < 0)
             return -1;
         i++;
     }
@@ -155,22 +170,19 @@ int cdp_seen_save(struct cdp_seen *s, struct cdp_set *set, struct cdp_err *err)
 {
     cdp_set_sort(set);
     struct cdp_hash_stream *sum = cdp_hash_stream_new();
-    struct cdp_out *o = cdp_out_open(s->path, false, err);
-    int rc = -1;
     if (!sum)
-        cdp_err_nomem(err, 0);
-    else if (o && put(o, sum, s->head, strlen(s->head), err) == 0)
-        rc = write_keys(s, set, o, sum, err);
-    if (rc == 0) {
-        uint64_t check = htobe64(cdp_hash_stream_end(sum));
-        rc = cdp_out_write(o, &check, sizeof check, err);
-    }
+        return cdp_err_nomem(err, 0);
+    int rc = put(s, sum, s->head, strlen(s->head), err);
     if (rc == 0)
-        rc = cdp_out_close(o, err);
-    else
-        cdp_out_abort(o);
+        rc = write_keys(s, set, sum, err);
+    uint64_t check = htobe64(cdp_hash_stream_end(sum));
     cdp_hash_stream_free(sum);
-    return rc;
+    cdp_buf_add(&s->bytes, &check, sizeof check);
+    if (rc < 0 || cdp_buf_check(&s->bytes, err) < 0 || flush(s, err) < 0)
+        return -1;
+    struct cdp_atomic *file = s->file;
+    s->file = NULL;
+    return cdp_atomic_commit(file, err);
 }
 
 void cdp_seen_free(struct cdp_seen *s)
@@ -178,6 +190,8 @@ void cdp_seen_free(struct cdp_seen *s)
     if (!s)
         return;
     cdp_sort_free(s->more);
+    cdp_atomic_abort(s->file);
+    cdp_buf_free(&s->bytes);
     free(s->head);
     free(s);
 }

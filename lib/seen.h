@@ -15,8 +15,9 @@ struct cdp_seen;
 /* The identity that belongs to such a set. */
 struct cdp_hash128 cdp_seen_hash(const void *key, size_t n);
 
-/* Loads the file (none: an empty set) into `set`.  path must outlive it.  opts: of the sorter for keys that the set has no
- * room for.  NULL and *err: unreadable or too large for the set (3), damaged or of another key (1). */
+/* Loads the file (none: an empty set) into `set` and begins the new one, so that it is known now that there can be one.
+ * path must outlive it; the file is never packed, whatever its name.  opts: of the sorter for keys that the set has no
+ * room for.  NULL and *err: unreadable, no place for a file, or too large for the set (3), damaged or of another key (1). */
 struct cdp_seen *cdp_seen_open(const char *path, const char *key, struct cdp_set *set,
                                const struct cdp_sort_opts *opts, struct cdp_err *err);
 

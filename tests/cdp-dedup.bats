@@ -144,6 +144,21 @@ run_tool() { run --separate-stderr "$@"; }
     [ "$(<out)" = '{"id":2}' ]
 }
 
+@test "--seen: a place where no file can be is known before the first record, and any name is a file's" {
+    printf '%s\n' '{"id":1}' >a
+    run_tool cdp-dedup -k id --seen no/such/seen a
+    [ "$status" -eq 3 ]
+    [ -z "$output" ]
+    [ "$stderr" = "cdp-dedup: no/such/seen: cannot create a file in its directory: No such file or directory" ]
+    for name in seen.gz -; do
+        run_tool cdp-dedup -k id --seen "$name" a
+        [ "$output" = '{"id":1}' ]
+        run_tool cdp-dedup -k id --seen "$name" a
+        [ "$status" -eq 0 ]
+        [ -z "$output$stderr" ]
+    done
+}
+
 @test "bad lines of --against are counted" {
     printf '%s\n' '{"id":1}' x >old
     printf '%s\n' '{"id":1}' '{"id":2}' y >in

@@ -101,11 +101,20 @@ static void damage(void)
     ok(refused(0, -1, 15, CDP_EXIT_DATA, damaged), "nothing but the head");
     ok(session("one", ".id:time", 0, 10, 0) == -1 && strcmp(err.msg, "one: made with another key") == 0,
        "a key whose text goes on");
+    ok(session("none", ".a", 0, 0, 0) == 0 &&
+           session("none", ".a_name_longer_than_that_whole_file", 0, 10, 0) == -1 &&
+           err.exit == CDP_EXIT_DATA && strcmp(err.msg, "none: made with another key") == 0,
+       "a key whose text is longer than the file");
     ok(mkdir("dir", 0777) == 0 && session("dir", ".id", 0, 10, 0) == -1 && err.exit == CDP_EXIT_IO &&
            strcmp(err.msg, "dir: cannot read: Is a directory") == 0,
        "a folder cannot be read");
-    ok(session("dir/no/such", ".id", 0, 10, 0) == -1 && err.exit == CDP_EXIT_IO,
-       "a folder that is not there");
+    struct cdp_set set;
+    ok(cdp_set_init(&set, 1 << 20, &err) == 0 && !cdp_seen_open("dir/no/such", ".id", &set, &sorter, &err) &&
+           err.exit == CDP_EXIT_IO,
+       "a folder that is not there, said at once");
+    cdp_set_free(&set);
+    ok(session("keys.gz", ".id", 0, 10007, 0) == 10007 && same_files("one", "keys.gz"),
+       "a name that ends in .gz is but a name");
     ok(session("new\nline", "a\nb", 0, 10, 0) == 10 && session("new\nline", "a\nb", 0, 20, 0) == 10,
        "a newline in the key's text");
 
