@@ -171,7 +171,8 @@ static int take_state(const struct cdp_agg_item *item, const struct cdp_rec *r, 
             if (!cdp_iter_next(&it)) {
                 cdp_agg_arg_set(arg, state);
                 arg->kind = CDP_AGG_STATE;
-                return 0;
+                return f->fits && f->fits(item, state, err) < 0 ? cdp_err_prefix(err, "not a partial state")
+                                                                : 0;
             }
         }
     }

@@ -676,6 +676,24 @@ static int sketch_add(const struct cdp_agg_place *at, void *state, const struct 
     return rc;
 }
 
+/* United are sketches of the same parameters only. */
+static int sketch_fits(const struct cdp_agg_item *item, struct cdp_val json, struct cdp_err *err)
+{
+    struct cdp_hll h = {0}, own;
+    struct cdp_buf tmp = {0};
+    size_t n = 0;
+    const char *text = json.type == CDP_STRING ? cdp_val_str(json, &tmp, &n) : "";
+    int rc = cdp_buf_check(&tmp, err);
+    cdp_hll_init(&own, (unsigned)item->n, item->regwidth);
+    if (rc == 0 && cdp_hll_parse(&h, text, n, err) < 0)
+        rc = cdp_err_prefix(err, "%s", item->name);
+    else if (rc == 0 && (h.log2m != own.log2m || h.regwidth != own.regwidth || h.cutoff != own.cutoff))
+        rc = cdp_err_set(err, CDP_EXIT_DATA, "%s: a sketch of other parameters", item->name);
+    cdp_hll_free(&h);
+    cdp_buf_free(&tmp);
+    return rc;
+}
+
 static int sketch_load(const struct cdp_agg_place *at, void *state, struct cdp_val json, struct cdp_err *err)
 {
     struct cdp_hll *h = need_sketch(at, state, err), other;
@@ -819,7 +837,8 @@ const struct cdp_agg_func cdp_agg_fold_funcs[] = {{.name = "count",
 #undef ORDERED
                                                   {.name = "approx_count_distinct",
                                                    .state = "hll",
-                                                   .shape = "h",
+                                                   .shape = "v",
+                                                   .fits = sketch_fits,
                                                    .args = CDP_AGG_SKETCH,
                                                    .size = sizeof(struct cdp_hll *),
                                                    .take = take_sketched,
@@ -830,7 +849,8 @@ const struct cdp_agg_func cdp_agg_fold_funcs[] = {{.name = "count",
                                                    .free = sketch_free},
                                                   {.name = "hll",
                                                    .state = "hll",
-                                                   .shape = "h",
+                                                   .shape = "v",
+                                                   .fits = sketch_fits,
                                                    .args = CDP_AGG_SKETCH,
                                                    .size = sizeof(struct cdp_hll *),
                                                    .take = take_sketched,

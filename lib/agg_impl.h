@@ -225,7 +225,9 @@ struct cdp_agg_func {
      * used. */
     int (*take)(struct cdp_agg_worker *w, const struct cdp_agg_item *item, struct cdp_val v,
                 const struct cdp_rec *r, struct cdp_agg_arg *arg, struct cdp_err *err);
-    /* Into the state: an operand; another state, whose shape is known to be right. */
+    /* In parallel: could a state whose shape is right be this item's?  NULL: any.  -1 with exit status 1 where it could not. */
+    int (*fits)(const struct cdp_agg_item *item, struct cdp_val json, struct cdp_err *err);
+    /* Into the state: an operand; another state, which is known to be right. */
     int (*add)(const struct cdp_agg_place *at, void *state, const struct cdp_agg_arg *arg,
                struct cdp_err *err);
     int (*load)(const struct cdp_agg_place *at, void *state, struct cdp_val json, struct cdp_err *err);
@@ -345,8 +347,9 @@ struct cdp_agg {
 
 void cdp_agg_spec_free(struct cdp_agg *a);
 
-/* Does the JSON have the shape?  i: an integer from 0; d: a number for exact arithmetic, or null; v: any value; b: true or
- * false; x: a string of hexadecimal digits; h: a sketch; ?S: S or null; *S: an array of S; (ST…): an array of just these. */
+/* Does the JSON have the shape?  i: an integer from 0; d: a number for exact arithmetic, or null; v: any value; k: one that
+ * can be a key; b: true or false; x: a string of hexadecimal digits; ?S: S or null; *S: an array of S; (ST…): an array of
+ * just these. */
 bool cdp_agg_shape(const char *shape, struct cdp_val v);
 
 uint64_t cdp_agg_integer(struct cdp_val v);                     /* shape i */

@@ -3,8 +3,8 @@
  *     aggregate  [NAME=]FUNC([EXPR[, ARGUMENT]...]) [where EXPR]
  *     key        [NAME=]EXPR
  *
- * A NAME is a letter or '_', then letters, digits, '_' and '-'.  Arguments are told apart by commas outside of strings and
- * brackets. */
+ * A NAME is a letter or '_', then letters, digits, '_' and '-'.  An argument ends where an expression would: at a comma or a
+ * bracket that is not its own. */
 #include "lib/agg_impl.h"
 
 #include "lib/emit.h"
@@ -66,26 +66,13 @@ static size_t name_in_front(const char *s)
     return n && s[n] == '=' && s[n + 1] != '=' ? n + 1 : 0;
 }
 
-/* From p to the first `stop` outside of strings and brackets; to the end where there is none. */
-static size_t until(const char *p, const char *end, char stop)
+/* The bracket that closes the arguments which begin at p; the end of the text where there is none. */
+static const char *arguments_end(const char *p)
 {
-    int depth = 0;
-    bool quoted = false;
-    const char *q = p;
-    for (; q < end; q++) {
-        if (quoted) {
-            q += *q == '\\' && q + 1 < end;
-            quoted = *q != '"';
-        } else if (depth == 0 && *q == stop) {
-            break;
-        } else if (*q == '"') {
-            quoted = true;
-        } else {
-            depth += *q == '(' || *q == '[' || *q == '{';
-            depth -= *q == ')' || *q == ']' || *q == '}';
-        }
-    }
-    return (size_t)(q - p);
+    p += cdp_expr_span(p);
+    while (*p == ',')
+        p += 1 + cdp_expr_span(p + 1);
+    return p;
 }
 
 /* FUNC( … ) [where …] without its name; where.p is NULL where there is none. */
@@ -101,14 +88,13 @@ static bool take_operand(const char *s, struct operand *o)
     s += n;
     if (!n || *s != '(')
         return false;
-    size_t inside = until(s + 1, end, ')');
-    o->args = (struct text){s + 1, inside};
-    s += 1 + inside;
-    if (s == end)
+    const char *args = s + 1;
+    s = arguments_end(args);
+    o->args = (struct text){args, (size_t)(s - args)};
+    if (*s != ')')
         return false;
     s++;
-    size_t gap = blanks(s);
-    s += gap;
+    s += blanks(s);
     o->where = (struct text){NULL, 0};
     if (s == end)
         return true;
@@ -144,16 +130,16 @@ static struct cdp_expr *compile(struct cdp_agg *a, struct text t, struct cdp_buf
     return cdp_expr_new(source->data, a->opts.merge ? a->unread : a->plan, &opts, err);
 }
 
-/* The last key of an expression that is a path; NULL where it is none. */
+/* The last key of an expression that is a path; NULL where it is none, and where a NUL would cut it short. */
 static char *name_of(const struct cdp_buf *source, struct cdp_err *err)
 {
     struct cdp_path path = {0};
     struct cdp_err none;
     char *name = NULL;
-    if (cdp_path_parse(&path, source->data, source->len - 1, &none) == 0 && cdp_path_name(&path)) {
-        const char *last = cdp_path_name(&path);
+    const char *last =
+        cdp_path_parse(&path, source->data, source->len - 1, &none) == 0 ? cdp_path_name(&path) : NULL;
+    if (last && strlen(last) == path.step[path.n - 1].len)
         name = cdp_mem_strndup(last, strlen(last), err);
-    }
     cdp_path_free(&path);
     return name;
 }
@@ -264,7 +250,8 @@ static bool next_arg(struct text *rest, struct text *arg)
 {
     if (!rest->p)
         return false;
-    size_t n = until(rest->p, rest->p + rest->n, ',');
+    size_t n = cdp_expr_span(rest->p);
+    n = n < rest->n ? n : rest->n;
     *arg = trimmed(rest->p, n);
     *rest = n == rest->n ? (struct text){NULL, 0} : (struct text){rest->p + n + 1, rest->n - n - 1};
     return true;
@@ -547,19 +534,15 @@ void cdp_agg_unhex(struct cdp_val v, struct cdp_buf *out)
         cdp_buf_addc(out, (char)(nibble(v.p[i]) << 4 | nibble(v.p[i + 1])));
 }
 
-static bool is_sketch(struct cdp_val v)
+/* Is there a place for the value in the order of keys? */
+static bool is_key(struct cdp_val v)
 {
-    struct cdp_hll h;
-    struct cdp_err unused;
-    struct cdp_buf tmp = {0};
-    size_t n;
-    if (v.type != CDP_STRING)
-        return false;
-    const char *text = cdp_val_str(v, &tmp, &n);
-    bool good = !tmp.failed && cdp_hll_parse(&h, text, n, &unused) == 0;
-    cdp_buf_free(&tmp);
-    if (good)
-        cdp_hll_free(&h);
+    struct cdp_digits d;
+    if (v.type == CDP_NUMBER)
+        return cdp_num_split(v.p, v.len, &d);
+    bool good = v.type != CDP_MISSING;
+    for (struct cdp_iter it = cdp_val_iter(v); good && cdp_iter_next(&it);)
+        good = is_key(it.val);
     return good;
 }
 
@@ -580,8 +563,8 @@ static bool matches(const char *shape, const char **end, struct cdp_val v)
         return v.type == CDP_TRUE || v.type == CDP_FALSE;
     case 'x':
         return is_hex(v);
-    case 'h':
-        return is_sketch(v);
+    case 'k':
+        return is_key(v);
     case '?':
         good = matches(shape + 1, end, v);
         return good || v.type == CDP_NULL;

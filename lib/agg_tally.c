@@ -180,6 +180,22 @@ static int load_class(const struct cdp_agg_place *at, uint64_t *total, struct cd
     return rc;
 }
 
+/* [[value, count], …]: is there a bin for each of them? */
+static int bins_fit(const struct cdp_agg_item *item, struct cdp_val json, struct cdp_err *err)
+{
+    struct cdp_buf class = {0};
+    struct cdp_iter it = cdp_val_iter(json);
+    int rc = 0;
+    while (rc == 0 && cdp_iter_next(&it)) {
+        struct cdp_iter pair = cdp_val_iter(it.val);
+        cdp_iter_next(&pair);
+        cdp_buf_clear(&class);
+        rc = item->func->classify(item, pair.val, &class, err);
+    }
+    cdp_buf_free(&class);
+    return rc;
+}
+
 /* [[value, count], …] */
 static int counts_load(const struct cdp_agg_place *at, void *state, struct cdp_val json, struct cdp_err *err)
 {
@@ -503,7 +519,7 @@ static int set_load(const struct cdp_agg_place *at, void *state, struct cdp_val 
 const struct cdp_agg_func cdp_agg_values_func = {TALLY,
                                                  .name = "count_distinct",
                                                  .state = "count_distinct",
-                                                 .shape = "*v",
+                                                 .shape = "*k",
                                                  .load = values_load,
                                                  .classify = class_value,
                                                  .like = CDP_AGG_LIKE_NEVER,
@@ -513,23 +529,23 @@ const struct cdp_agg_func cdp_agg_values_func = {TALLY,
 const struct cdp_agg_func cdp_agg_tally_funcs[] = {
     {.name = "count_distinct",
      .state = "count_distinct",
-     .shape = "*v",
+     .shape = "*k",
      .class = CDP_AGG_SET,
      .size = sizeof(struct cdp_agg_few),
      .take = take_hash,
      .add = set_add,
      .load = set_load,
      .finish = cdp_agg_count_finish},
-    {TALLY, .name = "mode", .state = "top", .shape = "*(vi)", .load = counts_load, .classify = class_value,
+    {TALLY, .name = "mode", .state = "top", .shape = "*(ki)", .load = counts_load, .classify = class_value,
      .like = CDP_AGG_LIKE_SPELLING, .each = top_each, .end = mode_end},
-    {TALLY, .name = "top", .state = "top", .shape = "*(vi)", .args = CDP_AGG_COUNT, .load = counts_load,
+    {TALLY, .name = "top", .state = "top", .shape = "*(ki)", .args = CDP_AGG_COUNT, .load = counts_load,
      .classify = class_value, .like = CDP_AGG_LIKE_SPELLING, .opens = true, .each = top_each, .end = top_end},
     {TALLY, .name = "histogram", .state = "histogram", .shape = "*(vi)", .args = CDP_AGG_BINS,
-     .load = counts_load, .classify = class_bin, .like = CDP_AGG_LIKE_ALWAYS, .opens = true,
+     .load = counts_load, .fits = bins_fit, .classify = class_bin, .like = CDP_AGG_LIKE_ALWAYS, .opens = true,
      .each = histogram_each, .end = histogram_end},
-    {TALLY, .name = "median", .state = "quantile", .shape = "*(vi)", .load = counts_load,
+    {TALLY, .name = "median", .state = "quantile", .shape = "*(vi)", .load = counts_load, .fits = bins_fit,
      .classify = class_quantile, .like = CDP_AGG_LIKE_ALWAYS, .each = quantile_each, .end = quantile_end},
     {TALLY, .name = "quantile", .state = "quantile", .shape = "*(vi)", .args = CDP_AGG_QUANTILE,
-     .load = counts_load, .classify = class_quantile, .like = CDP_AGG_LIKE_ALWAYS, .each = quantile_each,
-     .end = quantile_end},
+     .load = counts_load, .fits = bins_fit, .classify = class_quantile, .like = CDP_AGG_LIKE_ALWAYS,
+     .each = quantile_each, .end = quantile_end},
     {0}};
