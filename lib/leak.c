@@ -300,24 +300,31 @@ static void count_string(struct cdp_val v, struct cdp_buf *scratch, uint64_t cou
 /* A number is looked at where it is whole and positive: decimals are measurements. */
 static void count_number(struct cdp_val v, uint64_t counts[CDP_LEAK_KINDS])
 {
-    for (uint32_t i = 0; i < v.len; i++)
-        if (!is_digit(v.p[i]))
-            return;
-    count(cdp_leak_text(v.p, v.len), counts);
+    size_t whole = 0, n;
+    while (whole < v.len && is_digit(v.p[whole]))
+        whole++;
+    n = whole + (whole < v.len && v.p[whole] == '.');
+    while (n < v.len &&
+           v.p[n] == '0') /* a whole number that was written by way of a double: 4111111111111111.0 */
+        n++;
+    if (n == v.len)
+        count(cdp_leak_text(v.p, whole), counts);
 }
 
+/* Keys and values alike, in one walk over the text. */
 void cdp_leak_count(struct cdp_val v, struct cdp_buf *scratch, uint64_t counts[CDP_LEAK_KINDS])
 {
-    if (v.type == CDP_STRING) {
-        count_string(v, scratch, counts);
-    } else if (v.type == CDP_NUMBER) {
-        count_number(v, counts);
-    } else if (v.type == CDP_ARRAY || v.type == CDP_OBJECT) {
-        struct cdp_iter it = cdp_val_iter(v);
-        while (cdp_iter_next(&it)) {
-            if (it.key.type == CDP_STRING)
-                count_string(it.key, scratch, counts);
-            cdp_leak_count(it.val, scratch, counts);
+    const char *p = v.p, *end = p + v.len;
+    while (p < end) {
+        if (*p != '"' && *p != '-' && !is_digit(*p)) {
+            p++;
+            continue;
         }
+        struct cdp_val word = cdp_val_at(p, end);
+        if (word.type == CDP_STRING)
+            count_string(word, scratch, counts);
+        else
+            count_number(word, counts);
+        p += word.len;
     }
 }

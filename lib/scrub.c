@@ -417,30 +417,31 @@ static enum outcome pass(const struct cdp_scrub *s, size_t i, struct cdp_scrub_w
                          struct cdp_err *err)
 {
     const struct cdp_scrub_field *f = &s->field[i];
+    struct cdp_scrub_trace *trace = &w->trace[i];
     bool hashed = f->action == CDP_SCRUB_SHA256 || f->action == CDP_SCRUB_HMAC;
+    *trace = (struct cdp_scrub_trace){0};
     if (v.type == CDP_MISSING || f->action == CDP_SCRUB_DROP || (v.type == CDP_NULL && hashed))
         return DONE;
     size_t before = w->out.len;
     cdp_buf_add(&w->out, f->prefix.data, f->prefix.len);
-    size_t value = w->out.len;
+    trace->from = w->out.len;
     enum outcome o = DONE;
     if (v.type == CDP_NULL)
         cdp_buf_add(&w->out, "null", 4);
     else
         o = act(s, f, w, v, err);
     if (o == ABSENT) {
-        w->out.len = before;
+        trace->from = w->out.len = before;
         o = DONE;
     } else if (o == UNUSABLE && f->null_on_error) {
-        w->out.len = value;
+        w->out.len = trace->from;
         cdp_buf_add(&w->out, "null", 4);
-        w->nulls[i]++;
+        trace->null = true;
         o = DONE;
     } else if (o == UNUSABLE) {
         cdp_err_prefix(err, "%s", f->text);
-    } else if (o == DONE && s->watch && worth_watching(f)) {
-        cdp_leak_count(cdp_val_text(w->out.data + value, w->out.len - value), &w->text, w->leaks[i]);
     }
+    trace->to = w->out.len;
     return o;
 }
 
@@ -452,6 +453,26 @@ static void take_back(struct cdp_scrub_worker *w, size_t start)
         w->queue.n--;
 }
 
+/* Counts what is to be said of a record, once it is known to go out. */
+static void tally(const struct cdp_scrub *s, struct cdp_scrub_worker *w)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        const struct cdp_scrub_trace *t = &w->trace[i];
+        w->nulls[i] += t->null;
+        if (s->watch && t->to > t->from && worth_watching(&s->field[i]))
+            cdp_leak_count(cdp_val_text(w->out.data + t->from, t->to - t->from), &w->text, w->leaks[i]);
+    }
+}
+
+/* A copy that there was no memory for must not pass for an empty text. */
+static int check_memory(const struct cdp_scrub_worker *w, struct cdp_err *err)
+{
+    return cdp_buf_check(&w->out, err) < 0 || cdp_buf_check(&w->text, err) < 0 ||
+                   cdp_buf_check(&w->more, err) < 0
+               ? -1
+               : 0;
+}
+
 int cdp_scrub_record(const struct cdp_scrub *s, struct cdp_scrub_worker *w, const struct cdp_val *fields,
                      struct cdp_err *err)
 {
@@ -461,9 +482,9 @@ int cdp_scrub_record(const struct cdp_scrub *s, struct cdp_scrub_worker *w, cons
         if (o == DONE)
             continue;
         take_back(w, start);
-        if (o == UNUSABLE)
-            return 1;
-        return cdp_buf_check(&w->out, err) < 0 ? -1 : cdp_err_nomem(err, w->out.len);
+        if (check_memory(w, err) < 0)
+            return -1;
+        return o == UNUSABLE ? 1 : cdp_err_nomem(err, w->out.len);
     }
     cdp_buf_add(&w->out, s->key_id.data, s->key_id.len);
     if (w->out.len == start)
@@ -473,7 +494,8 @@ int cdp_scrub_record(const struct cdp_scrub *s, struct cdp_scrub_worker *w, cons
         return -1;
     w->out.data[start] = '{';
     w->records++;
-    return 0;
+    tally(s, w);
+    return check_memory(w, err);
 }
 
 void cdp_scrub_finish(struct cdp_scrub_worker *w)
@@ -493,9 +515,10 @@ struct cdp_scrub_worker *cdp_scrub_worker_new(const struct cdp_scrub *s, struct 
     struct cdp_scrub_worker *w = cdp_mem_zalloc(1, sizeof *w, err);
     if (!w)
         return NULL;
+    w->trace = cdp_mem_zalloc(s->n, sizeof *w->trace, err);
     w->nulls = cdp_mem_zalloc(s->n, sizeof *w->nulls, err);
     w->leaks = cdp_mem_zalloc(s->n, sizeof *w->leaks, err);
-    if (w->nulls && w->leaks)
+    if (w->trace && w->nulls && w->leaks)
         return w;
     cdp_scrub_worker_free(w);
     return NULL;
@@ -510,6 +533,7 @@ void cdp_scrub_worker_free(struct cdp_scrub_worker *w)
     cdp_buf_free(&w->more);
     cdp_num_free(&w->num);
     cdp_num_free(&w->step);
+    free(w->trace);
     free(w->nulls);
     free(w->leaks);
     free(w);

@@ -82,6 +82,12 @@ int cdp_scrub_option(struct cdp_scrub *s, enum cdp_scrub_action action, const ch
 int cdp_scrub_ready(struct cdp_scrub *s, struct cdp_plan *plan, const char *key_file, const char *as_of,
                     struct cdp_err *err);
 
+/* What became of a field in the record in work. */
+struct cdp_scrub_trace {
+    size_t from, to; /* its value, in out */
+    bool null;       /* it could not be used and became null */
+};
+
 /* One thread's output and working memory. */
 struct cdp_scrub_worker {
     struct cdp_buf out; /* output lines; digests may still be missing: see cdp_scrub_finish */
@@ -89,8 +95,9 @@ struct cdp_scrub_worker {
     struct cdp_digest_queue queue;
     struct cdp_buf text, more;
     struct cdp_num num, step;
-    uint64_t *nulls;                   /* of each field: values that became null */
-    uint64_t (*leaks)[CDP_LEAK_KINDS]; /* of each field: values that look like personal data */
+    struct cdp_scrub_trace *trace;     /* of each field */
+    uint64_t *nulls;                   /* of each field: values in out that became null */
+    uint64_t (*leaks)[CDP_LEAK_KINDS]; /* of each field: values in out that look like personal data */
 };
 
 struct cdp_scrub_worker *cdp_scrub_worker_new(const struct cdp_scrub *s, struct cdp_err *err);

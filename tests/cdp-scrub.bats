@@ -458,6 +458,44 @@ cdp-scrub: what went out looks like personal data in 6 places" ]
     [ "$status" -eq 0 ]
 }
 
+@test "what is said of values is said of those that went out, not of rejected records" {
+    printf '%s\n' '{"note":"ann@example.net","c":"nowhere","d":"nowhere"}' '{"note":"bob@example.com","c":"Spain","d":"nowhere"}' >in
+    scrub --keep note --country d:on_error=null --country c --rejects rejects --leaks in
+    [ "$status" -eq 1 ]
+    [ "$output" = '{"note":"bob@example.com","d":null,"c":"ES"}' ]
+    [ "$stderr" = "cdp-scrub: 'd': values that could not be used and became null: 1
+cdp-scrub: leak: 'note', e-mail addresses: 1
+cdp-scrub: what went out looks like personal data in 1 place" ]
+    scrub --keep note --country c --rejects rejects --leaks --where '.c == "nowhere"' in
+    [ "$status" -eq 0 ]
+    [ -z "$output" ]
+    [ "$stderr" = 'cdp-scrub: 1 of 2 records rejected, see rejects' ]
+}
+
+# A copy that finds no memory must end the run, and not become an empty or an unusable value.
+@test "too little memory for a value is said, whatever the action" {
+    { printf '{"a":"' && head -c 3000000 /dev/zero | sed 's/\x0/\\u0041/g' && printf '","b":1}\n'; } >in
+    for action in --hash --mask --zip; do
+        parameter=
+        [ $action != --zip ] || parameter=:first=1
+        cdp-scrub $action "a=x$parameter" --keep b --leaks in >want
+        for kib in $(seq 20000 4000 80000); do
+            (ulimit -v "$kib" && cdp-scrub --version >/dev/null 2>&1) || continue
+            rm -f rejects
+            status=0
+            (ulimit -v "$kib" && cdp-scrub --threads 1 $action "a=x$parameter" --keep b --leaks --rejects rejects in >got 2>said) ||
+                status=$?
+            [ ! -s rejects ]
+            if [ $status -eq 0 ]; then
+                same want got
+            else
+                [ $status -eq 3 ]
+                grep -q '^cdp-scrub: cannot allocate [0-9]* bytes$' said
+            fi
+        done
+    done
+}
+
 @test "leaks: digests, ids, times and coordinates are none" {
     printf '%s\n' '{"u":"550e8400-e29b-41d4-a716-446655440000","t":"2026-02-05T16:23:00.017737Z","e":1770304980123,"c":[-45.864413,38.167421],"i":"192.168.100.200","s":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}' >in
     scrub --keep .=all --leaks in

@@ -180,8 +180,8 @@ static int report_leaks(const struct scrub *s, struct cdp_err *err)
     }
     if (!sum)
         return 0;
-    return cdp_err_set(err, CDP_EXIT_DATA, "what went out looks like personal data in %" PRIu64 " places",
-                       sum);
+    return cdp_err_set(err, CDP_EXIT_DATA, "what went out looks like personal data in %" PRIu64 " place%s",
+                       sum, sum == 1 ? "" : "s");
 }
 
 static int run(struct scrub *s, struct cdp_err *err)
