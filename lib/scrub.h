@@ -63,7 +63,6 @@ struct cdp_scrub {
     bool keyed; /* there is an HMAC field, hence a key and its id */
     struct cdp_hmac key;
     struct cdp_buf key_id; /* `,"key_id":"…"` */
-    char *key_name;        /* the policy's key_id */
     struct cdp_country *country;
 };
 

@@ -5,13 +5,16 @@
 #include "lib/emit.h"
 #include "lib/mem.h"
 #include "lib/scrub.h"
+#include "lib/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_CHARS 1000000 /* what first, last and places may be */
+#define MAX_CHARS 1000000 /* what first and last may be */
+#define MAX_PLACES 1000   /* arithmetic reaches further than that from any number it takes */
 #define KEY_ID_BYTES 4    /* of the key's SHA-256, where the policy gives the key no name */
 #define MIN_KEY 16
+#define KEY_ID ",\"key_id\":"
 
 static const char *const action_names[CDP_SCRUB_ACTIONS] = {"keep",   "drop",    "sha256",   "hmac-sha256",
                                                             "domain", "mask",    "redact",   "bucket",
@@ -89,16 +92,16 @@ static int word_index(const char *words, const char *s, size_t n)
     }
 }
 
-static int parse_count(const char *s, size_t n, uint64_t *out)
+static int parse_count(const char *s, size_t n, uint64_t most, uint64_t *out)
 {
     uint64_t v = 0;
     for (size_t i = 0; i < n; i++) {
-        if (s[i] < '0' || s[i] > '9' || v > MAX_CHARS)
+        if (s[i] < '0' || s[i] > '9' || v > most)
             return -1;
         v = v * 10 + (uint64_t)(s[i] - '0');
     }
     *out = v;
-    return n && v <= MAX_CHARS ? 0 : -1;
+    return n && v <= most ? 0 : -1;
 }
 
 static int parse_size(struct cdp_num *size, const char *s, size_t n, struct cdp_err *err)
@@ -113,6 +116,8 @@ static int parse_size(struct cdp_num *size, const char *s, size_t n, struct cdp_
 
 static int parse_zone(struct cdp_scrub_field *f, const char *s, size_t n, struct cdp_err *err)
 {
+    if (memchr(s, 0, n))
+        return bad(err, "tz: unknown time zone");
     char *name = cdp_mem_strndup(s, n, err);
     if (!name)
         return -1;
@@ -133,8 +138,9 @@ static int apply_param(struct cdp_scrub_field *f, enum param_id id, const char *
         return cdp_err_set(err, CDP_EXIT_USAGE, "%s: expected %s", p->name,
                            p->words ? p->words : "true or false");
     uint64_t count = 0;
-    if (p->kind == COUNT && parse_count(s, n, &count) < 0)
-        return cdp_err_set(err, CDP_EXIT_USAGE, "%s: not a whole number up to %d", p->name, MAX_CHARS);
+    int most = id == PLACES ? MAX_PLACES : MAX_CHARS;
+    if (p->kind == COUNT && parse_count(s, n, (uint64_t)most, &count) < 0)
+        return cdp_err_set(err, CDP_EXIT_USAGE, "%s: not a whole number up to %d", p->name, most);
     switch (id) {
     case NORMALIZE:
         f->normalize = word;
@@ -256,6 +262,8 @@ static int option_field(struct cdp_scrub_field *f, const char *text, struct cdp_
 {
     struct cdp_buf dotted = {0};
     size_t used = 0, bare = *text != '.';
+    if (cdp_utf8_fault(text, text + strlen(text)))
+        return bad(err, "not UTF-8");
     if (bare)
         cdp_buf_addc(&dotted, '.');
     cdp_buf_adds(&dotted, text);
@@ -380,6 +388,11 @@ static int field_action(struct cdp_scrub_field *f, struct cdp_val v, struct cdp_
                                 : bad(err, "do: not a string");
 }
 
+static int check_description(struct cdp_val v, struct cdp_err *err)
+{
+    return v.type == CDP_STRING ? 0 : bad(err, "description: not a string");
+}
+
 static int load_field(struct cdp_scrub *s, struct cdp_val object, struct cdp_err *err)
 {
     size_t n;
@@ -407,7 +420,10 @@ static int load_field(struct cdp_scrub *s, struct cdp_val object, struct cdp_err
             free(as);
             if (rc < 0)
                 return -1;
-        } else if (!key_is(it.key, "path") && !key_is(it.key, "do") && !key_is(it.key, "description")) {
+        } else if (key_is(it.key, "description")) {
+            if (check_description(it.val, err) < 0)
+                return -1;
+        } else if (!key_is(it.key, "path") && !key_is(it.key, "do")) {
             return unknown_member(it.key, err);
         }
     }
@@ -425,26 +441,44 @@ static int load_fields(struct cdp_scrub *s, struct cdp_val array, struct cdp_err
     return 0;
 }
 
-static int load_member(struct cdp_scrub *s, struct cdp_val key, struct cdp_val v, struct cdp_err *err)
+/* What the key is called goes into the output as it is. */
+static int load_key_id(struct cdp_scrub *s, struct cdp_val v, struct cdp_err *err)
 {
     size_t n;
-    if (key_is(key, "version"))
-        return v.type == CDP_NUMBER && v.len == 1 && *v.p == '1' ? 0
-                                                                 : bad(err, "version: this is not version 1");
-    if (key_is(key, "description"))
-        return 0;
-    if (key_is(key, "fields"))
-        return load_fields(s, v, err);
-    if (key_is(key, "key_id"))
-        return (s->key_name = member_text(v, "key_id", &n, err)) ? 0 : -1;
-    if (!key_is(key, "as_of"))
-        return unknown_member(key, err);
+    char *name = member_text(v, "key_id", &n, err);
+    if (!name)
+        return -1;
+    cdp_buf_adds(&s->key_id, KEY_ID);
+    cdp_emit_string(&s->key_id, name, n);
+    free(name);
+    return n ? cdp_buf_check(&s->key_id, err) : bad(err, "key_id: an empty name");
+}
+
+static int load_as_of(struct cdp_scrub *s, struct cdp_val v, struct cdp_err *err)
+{
+    size_t n;
     char *date = member_text(v, "as_of", &n, err);
     if (!date)
         return -1;
     s->as_of_given = cdp_time_parse_date(date, n, &s->as_of);
     free(date);
     return s->as_of_given ? 0 : bad(err, "as_of: not a date (YYYY-MM-DD)");
+}
+
+static int load_member(struct cdp_scrub *s, struct cdp_val key, struct cdp_val v, struct cdp_err *err)
+{
+    if (key_is(key, "version"))
+        return v.type == CDP_NUMBER && v.len == 1 && *v.p == '1' ? 0
+                                                                 : bad(err, "version: this is not version 1");
+    if (key_is(key, "description"))
+        return check_description(v, err);
+    if (key_is(key, "fields"))
+        return load_fields(s, v, err);
+    if (key_is(key, "key_id"))
+        return load_key_id(s, v, err);
+    if (key_is(key, "as_of"))
+        return load_as_of(s, v, err);
+    return unknown_member(key, err);
 }
 
 static int load_policy(struct cdp_scrub *s, struct cdp_val policy, struct cdp_err *err)
@@ -518,6 +552,9 @@ static int check_pair(const struct cdp_scrub_field *a, const struct cdp_scrub_fi
     } else if (a->action == CDP_SCRUB_KEEP && b->action != CDP_SCRUB_KEEP && holds(&a->path, &b->path)) {
         return cdp_err_set(err, CDP_EXIT_USAGE, "'%s' lies inside '%s', which is kept whole", b->text,
                            a->text);
+    } else if (a->action == CDP_SCRUB_TRUNCATE && b->action == CDP_SCRUB_DROP && holds(&a->path, &b->path)) {
+        return cdp_err_set(err, CDP_EXIT_USAGE, "'%s' lies inside '%s', which passes number by number",
+                           b->text, a->text);
     } else if (a->action == CDP_SCRUB_DROP && b->action != CDP_SCRUB_DROP && holds(&a->path, &b->path)) {
         return cdp_err_set(err, CDP_EXIT_USAGE, "'%s' lies inside '%s', which is dropped", b->text, a->text);
     }
@@ -555,16 +592,17 @@ static int read_key(struct cdp_scrub *s, const char *file, struct cdp_err *err)
     if (n < MIN_KEY)
         rc = cdp_err_set(err, CDP_EXIT_USAGE, "%s: a key needs at least %d bytes", file, MIN_KEY);
     unsigned char digest[CDP_DIGEST_SIZE];
-    char id[2 * KEY_ID_BYTES];
+    char id[2 * KEY_ID_BYTES + 1] = "";
     cdp_hmac_init(&s->key, data, n);
     cdp_digest(NULL, data, n, digest);
     cdp_digest_hex(digest, KEY_ID_BYTES, id);
     explicit_bzero(data, size);
     explicit_bzero(digest, sizeof digest);
     free(data);
-    cdp_buf_adds(&s->key_id, ",\"key_id\":");
-    cdp_emit_string(&s->key_id, s->key_name ? s->key_name : id,
-                    s->key_name ? strlen(s->key_name) : sizeof id);
+    if (!s->key_id.len) {
+        cdp_buf_adds(&s->key_id, KEY_ID);
+        cdp_emit_cstr(&s->key_id, id);
+    }
     return rc < 0 ? -1 : cdp_buf_check(&s->key_id, err);
 }
 
@@ -587,6 +625,9 @@ int cdp_scrub_ready(struct cdp_scrub *s, struct cdp_plan *plan, const char *key_
             return -1;
         s->keyed |= f->action == CDP_SCRUB_HMAC;
     }
+    if (!s->keyed && (key_file || s->key_id.len))
+        return cdp_err_set(err, CDP_EXIT_USAGE, "%s means nothing without a field that is hmac-sha256",
+                           key_file ? "--key-file" : "key_id");
     if (!s->keyed)
         return 0;
     for (size_t i = 0; i < s->n; i++)
@@ -609,7 +650,6 @@ void cdp_scrub_free(struct cdp_scrub *s)
     free(s->field);
     cdp_hmac_wipe(&s->key);
     cdp_buf_free(&s->key_id);
-    free(s->key_name);
     cdp_country_free(s->country);
     free(s);
 }

@@ -133,6 +133,28 @@ sha() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
 
 @test "hmac: the key" {
     usage 'hmac-sha256 needs --key-file' --hmac x
+    # Who gives a key wants it used: a plain digest in its place would be a leak.
+    usage '--key-file means nothing without a field that is hmac-sha256' --hash x --key-file /dev/null
+    bad_key_id() { printf '{"version":1,%s}' "$1" >policy.json && usage "$2" --policy policy.json --key-file key; }
+    printf 'correct horse battery staple' >key
+    bad_key_id '"key_id":"","fields":[{"path":".x","do":"hmac-sha256"}]' 'policy.json: key_id: an empty name'
+    printf '{"version":1,"key_id":"k","fields":[{"path":".x","do":"sha256"}]}' >policy.json
+    usage 'key_id means nothing without a field that is hmac-sha256' --policy policy.json
+    printf '{"version":1,"key_id":"a\\u0000\\"b","fields":[{"path":".x","as":"h","do":"hmac-sha256"}]}' >policy.json
+    makes '{"key_id":"a\u0000\"b"}' '{}' --policy policy.json --key-file key
+    for bytes in '' '\n' '\r\n' 'fifteen bytes..\n' 'fifteen bytes..\r\n'; do
+        printf %b "$bytes" >key
+        usage 'key: a key needs at least 16 bytes' --hmac x --key-file key
+    done
+    # Only one end of a line is no part of the key, and all else is, NULs included.
+    printf 'sixteen\0bytes ..\n\n' >key
+    id=$(printf 'sixteen\0bytes ..\n' | sha256sum | cut -c 1-8)
+    makes "{\"key_id\":\"$id\"}" '{}' --hmac x --key-file key
+    makes "{\"key_id\":\"$id\"}" '{}' --hmac x --key-file <(cat key)
+    mkdir folder
+    scrub --hmac x --key-file folder /dev/null
+    [ "$status" -eq 3 ]
+    [ "$stderr" = 'cdp-scrub: folder: cannot read: Is a directory' ]
     printf 'short' >key
     usage 'key: a key needs at least 16 bytes' --hmac x --key-file key
     head -c 16 /dev/zero >key
@@ -233,6 +255,7 @@ sha() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
     makes '{"x":1.23}' '{"x":123.4e-2}' --truncate x:places=2
     makes '{"x":0}' '{"x":1e-400}' --truncate x:places=2
     makes '{"x":12345678901234567890.12}' '{"x":12345678901234567890.129}' --truncate x:places=2
+    makes '{"x":12345678901234567890.129}' '{"x":12345678901234567890.129}' --truncate x:places=1000
     makes '{"x":"52.5"}' '{"x":" 52.520008 "}' --truncate x:places=1
     makes '{"x":[13.4,"52.5"]}' '{"x":[ 13.404954 , "52.520008" ]}' --truncate x:places=1
     makes '{"x":[]}' '{"x":[]}' --truncate x:places=1
@@ -348,6 +371,10 @@ sha() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
     bad_policy ': fields[1]: normalize means nothing with keep' "$(field '{"path":".b","normalize":"google"}')"
     bad_policy ': fields[1]: normalize: expected none|email|google|meta' "$(field '{"path":".b","do":"sha256","normalize":"gmail"}')"
     bad_policy ': fields[1]: normalize: not a string' "$(field '{"path":".b","do":"sha256","normalize":true}')"
+    bad_policy ': fields[1]: description: not a string' "$(field '{"path":".b","description":{}}')"
+    bad_policy ': description: not a string' '{"version":1,"description":1,"fields":[{"path":".a"}]}'
+    bad_policy ': fields[1]: places: not a whole number up to 1000' "$(field '{"path":".b","do":"truncate","places":1001}')"
+    bad_policy ': fields[1]: tz: unknown time zone' "$(field '{"path":".b","do":"bucket","unit":"day","tz":"UTC\u0000"}')"
     bad_policy ': fields[1]: first: not a number' "$(field '{"path":".b","do":"mask","first":"2"}')"
     bad_policy ': fields[1]: first: not a whole number up to 1000000' "$(field '{"path":".b","do":"mask","first":-1}')"
     bad_policy ': fields[1]: first: not a whole number up to 1000000' "$(field '{"path":".b","do":"mask","first":99999999999999999999999}')"
@@ -376,6 +403,7 @@ sha() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
     usage "'.a' lies inside '.', which is kept whole" --keep .=all --hash .a
     usage "'.a.b' lies inside '.a', which is dropped" --drop .a --keep .a.b
     usage "'.a' is both dropped and promoted" --drop .a --keep .a
+    usage "'.a[1]' lies inside '.a', which passes number by number" --drop '.a[1]' --truncate .a:places=1
     usage 'nothing is promoted: give --policy, or --keep and its like'
     usage 'nothing is promoted: give --policy, or --keep and its like' --drop a
     makes '{"b":1,"a":{"b":1}}' '{"a":{"b":1}}' --keep .a.b --keep .a
@@ -386,6 +414,8 @@ sha() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
     usage "--keep '=x': expected a path" --keep =x
     usage "--keep 'a b': unexpected character after the path" --keep 'a b'
     usage "--keep 'a=': an empty name" --keep a=
+    usage $'--keep \'a=\xff\': not UTF-8' --keep $'a=\xff'
+    usage $'--redact \'a:with=\xc3\': not UTF-8' --redact $'a:with=\xc3'
     usage "--mask 'a:': expected PARAMETER=VALUE after ':'" --mask a:
     usage "--mask 'a:first': expected PARAMETER=VALUE after ':'" --mask a:first
     usage "--mask 'a:first=1,first=2': first is given twice" --mask a:first=1,first=2
