@@ -364,8 +364,15 @@ static int avg_finish(const struct cdp_agg_place *at, const void *state, struct 
         return 0;
     }
     cdp_num_int(&n, (int64_t)m->n);
-    if (sum_value(at, &m->sum, &sum, err) < 0 || cdp_num_div(&sum, &sum, &n, DIGITS, err) < 0)
+    if (sum_value(at, &m->sum, &sum, err) < 0)
         goto done;
+    /* Near the least exponent of arithmetic, the quotient's digits may go beyond it: not so from a place further up. */
+    bool low = cdp_num_cmp(&sum, &(struct cdp_num){.coef = 1}) < 0 &&
+               cdp_num_cmp(&sum, &(struct cdp_num){.coef = -1}) > 0;
+    sum.exp += low ? 3 * DIGITS : 0;
+    if (cdp_num_div(&sum, &sum, &n, DIGITS, err) < 0)
+        goto done;
+    sum.exp -= low ? 3 * DIGITS : 0;
     cdp_num_format(&sum, out);
     rc = 0;
 done:

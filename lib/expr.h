@@ -12,7 +12,7 @@
  *
  * Grammar and results are those of jq 1.6, but that natively
  *   - numbers are decimals: those not computed with keep their text (1.10, 9007199254740993), + - * % are exact, a
- *     quotient has 34 significant digits, half to even; there is no NaN, no infinity, and no computed -0;
+ *     quotient has 34 significant digits, half to even; there is no NaN, no infinity, and -0 only by negation;
  *   - a path into the record gives null where jq fails, below what is no object or array;
  *   - E? hides the errors of E only, not those of what uses its result;
  *   - half a surrogate pair stays what it is.

@@ -121,6 +121,16 @@ events()
     done
 }
 
+@test "averages of the least and the greatest numbers that are taken" {
+    printf '%s\n' '{"k":1,"x":1e-6144}' '{"k":1,"x":0}' '{"k":1,"x":-0}' '{"k":2,"x":9e6144}' '{"k":2,"x":1e-6144}' '{"k":2,"x":1e6144}' >in
+    run_tool cdp-agg --by k 'avg(x)' in
+    [ "$status" -eq 0 ]
+    [ "$output" = '{"k":1,"avg_x":3.33333333333333333E-6145}
+{"k":2,"avg_x":3.33333333333333333E+6144}' ]
+    run_tool cdp-agg --by k --partial 'avg(x)' in
+    printf '%s\n' "${lines[@]}" | cdp-agg --by k --merge 'avg(x)' | cmp - <(cdp-agg --by k 'avg(x)' in)
+}
+
 @test "a sum of what is no number is a bad record; text with digits is none" {
     printf '%s\n' '{"x":1}' '{"x":"2"}' >in
     run_tool cdp-agg 'total=sum(x)' in
