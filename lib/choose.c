@@ -8,7 +8,7 @@
 
 #define HASH_LEN sizeof(struct cdp_hash128)
 
-/* The best record so far of the key that is being read. */
+/* The best record so far of the key that is being read; an empty line: the key is barred. */
 struct candidate {
     struct cdp_buf key, line;
     uint64_t seq;
@@ -35,6 +35,12 @@ struct cdp_choose *cdp_choose_new(const struct cdp_sort_opts *opts, bool last, b
         return NULL;
     }
     return c;
+}
+
+/* Without rank and place, it comes before all records of its key. */
+int cdp_choose_bar(struct cdp_choose *c, struct cdp_hash128 key, struct cdp_err *err)
+{
+    return cdp_sort_add(c->by_key, 0, &key, HASH_LEN, 0, "", 0, err);
 }
 
 int cdp_choose_add(struct cdp_choose *c, struct cdp_hash128 key, const void *rank, size_t rank_len,
@@ -64,6 +70,8 @@ int cdp_choose_settle(struct cdp_choose *c, enum cdp_choose_fate fate, uint64_t 
 /* Of two records of one key with equal ranks, is the later one better? */
 static bool better(const struct cdp_choose *c, const struct cdp_sorted *r)
 {
+    if (c->best.line.len == 0)
+        return false;
     if (c->last)
         return true;
     if (r->key_len == HASH_LEN)
@@ -97,7 +105,7 @@ static int keep_best(struct cdp_choose *c, struct cdp_seen *seen, struct cdp_err
     memcpy(&key, c->best.key.data, HASH_LEN);
     if (seen && cdp_seen_add(seen, key, err) < 0)
         return -1;
-    return settle_best(c, CDP_CHOOSE_KEPT, err);
+    return c->best.line.len ? settle_best(c, CDP_CHOOSE_KEPT, err) : 0;
 }
 
 static int choose(struct cdp_choose *c, struct cdp_seen *seen, struct cdp_counts *counts, struct cdp_err *err)
@@ -113,6 +121,8 @@ static int choose(struct cdp_choose *c, struct cdp_seen *seen, struct cdp_counts
                 return -1;
             continue;
         }
+        if (r.len == 0) /* barred once more */
+            continue;
         counts->dropped++;
         bool equal = r.key_len == key->len && memcmp(key->data, r.key, r.key_len) == 0;
         if (equal && better(c, &r)) {

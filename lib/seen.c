@@ -41,8 +41,14 @@ static int damaged(const struct cdp_seen *s, struct cdp_err *err)
     return cdp_err_set(err, CDP_EXIT_DATA, "%s: not a file of --seen, or a damaged one", s->path);
 }
 
-/* The keys between the head and the checksum, which is what is left in `last` at the end. */
-static int load_keys(struct cdp_seen *s, FILE *f, struct cdp_hash_stream *sum, struct cdp_set *set,
+/* Who gets the keys. */
+struct taker {
+    int (*take)(void *arg, struct cdp_hash128 h, struct cdp_err *err);
+    void *arg;
+};
+
+/* The keys between the head and the checksum, which is what is left in `piece` at the end. */
+static int load_keys(struct cdp_seen *s, FILE *f, struct cdp_hash_stream *sum, const struct taker *to,
                      struct cdp_err *err)
 {
     unsigned char piece[16];
@@ -52,11 +58,8 @@ static int load_keys(struct cdp_seen *s, FILE *f, struct cdp_hash_stream *sum, s
         memcpy(part, piece, sizeof part);
         struct cdp_hash128 h = {be64toh(part[0]), be64toh(part[1])};
         cdp_hash_stream_add(sum, piece, sizeof piece);
-        int answer = cdp_set_add(set, h, err);
-        if (answer < 0)
+        if (to->take(to->arg, h, err) < 0)
             return -1;
-        if (answer == CDP_SET_FULL)
-            return cdp_err_set(err, CDP_EXIT_IO, "%s: the keys need more than --memory", s->path);
     }
     if (ferror(f))
         return cdp_err_errno(err, "%s: cannot read", s->path);
@@ -67,7 +70,7 @@ static int load_keys(struct cdp_seen *s, FILE *f, struct cdp_hash_stream *sum, s
     return be64toh(want) == cdp_hash_stream_end(sum) ? 0 : damaged(s, err);
 }
 
-static int load(struct cdp_seen *s, struct cdp_set *set, struct cdp_err *err)
+static int load(struct cdp_seen *s, const struct taker *to, struct cdp_err *err)
 {
     FILE *f = fopen(s->path, "re");
     if (!f)
@@ -88,7 +91,7 @@ static int load(struct cdp_seen *s, struct cdp_set *set, struct cdp_err *err)
             cdp_err_set(err, CDP_EXIT_DATA, "%s: made with another key", s->path);
         } else {
             cdp_hash_stream_add(sum, head, n);
-            rc = load_keys(s, f, sum, set, err);
+            rc = load_keys(s, f, sum, to, err);
         }
     }
     free(head);
@@ -97,9 +100,11 @@ static int load(struct cdp_seen *s, struct cdp_set *set, struct cdp_err *err)
     return rc;
 }
 
-struct cdp_seen *cdp_seen_open(const char *path, const char *key, struct cdp_set *set,
+struct cdp_seen *cdp_seen_open(const char *path, const char *key,
+                               int (*take)(void *arg, struct cdp_hash128 h, struct cdp_err *err), void *arg,
                                const struct cdp_sort_opts *opts, struct cdp_err *err)
 {
+    const struct taker to = {take, arg};
     struct cdp_seen *s = cdp_mem_zalloc(1, sizeof *s, err);
     if (!s)
         return NULL;
@@ -111,7 +116,7 @@ struct cdp_seen *cdp_seen_open(const char *path, const char *key, struct cdp_set
             head.data[i] = ' ';
     cdp_buf_add(&head, "\n", 2);
     s->head = head.data;
-    if (cdp_buf_check(&head, err) < 0 || load(s, set, err) < 0 || !(s->more = cdp_sort_new(opts, err)) ||
+    if (cdp_buf_check(&head, err) < 0 || load(s, &to, err) < 0 || !(s->more = cdp_sort_new(opts, err)) ||
         !(s->file = cdp_atomic_open(path, err))) {
         cdp_seen_free(s);
         return NULL;

@@ -15,13 +15,15 @@ struct cdp_seen;
 /* The identity that belongs to such a set. */
 struct cdp_hash128 cdp_seen_hash(const void *key, size_t n);
 
-/* Loads the file (none: an empty set) into `set` and begins the new one, so that it is known now that there can be one.
- * path must outlive it; the file is never packed, whatever its name.  opts: of the sorter for keys that the set has no
- * room for.  NULL and *err: unreadable, no place for a file, or too large for the set (3), damaged or of another key (1). */
-struct cdp_seen *cdp_seen_open(const char *path, const char *key, struct cdp_set *set,
+/* Gives the file's keys (none where there is no file) to `take` and begins the new one, so that it is known now that there
+ * can be one.  path must outlive it; the file is never packed, whatever its name.  opts: of the sorter for keys that are not
+ * in memory at the end.  NULL and *err: that of take, unreadable or no place for a file (3), damaged or of another key
+ * (1). */
+struct cdp_seen *cdp_seen_open(const char *path, const char *key,
+                               int (*take)(void *arg, struct cdp_hash128 h, struct cdp_err *err), void *arg,
                                const struct cdp_sort_opts *opts, struct cdp_err *err);
 
-/* A key of this run that is not in the set. */
+/* A key, of this run or of the file, that is not in the set given to cdp_seen_save. */
 int cdp_seen_add(struct cdp_seen *s, struct cdp_hash128 h, struct cdp_err *err);
 
 /* Replaces the file by the set's keys and the added ones; the set can only be freed after that. */

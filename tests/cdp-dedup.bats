@@ -241,6 +241,54 @@ in' ]
     no_temps
 }
 
+@test "what --against and --seen hold need not fit in memory" {
+    awk 'BEGIN { for (i = 0; i < 90000; i++) printf "{\"id\":%d,\"n\":%d}\n", (i * 7919) % 140001, i }' >old
+    awk 'BEGIN { for (i = 0; i < 90000; i++) printf "{\"id\":%d,\"n\":%d}\n", (i * 104729) % 140001, i % 2000 }' >in
+    cdp-dedup -k id --seen seen old >/dev/null
+    cp seen before
+    for keep in "--keep first" "--keep last" "--keep-min n" "--keep-max n"; do
+        # shellcheck disable=SC2086
+        cdp-dedup -k id $keep --against old --dups dups in >want
+        [ "$(wc -l <want)" -gt 30000 ]
+        [ "$(cut -d, -f1 old want | sort | uniq -d | wc -l)" -eq 0 ]
+        # shellcheck disable=SC2086
+        run_tool cdp-dedup -k id $keep --against old -S 1M --dups dups2 --stats stats -o got in
+        [ "$status" -eq 0 ]
+        same want got
+        same dups dups2
+        balanced stats
+        for memory in 1M 1G; do
+            cp before seen
+            # shellcheck disable=SC2086
+            cdp-dedup -k id $keep --seen seen -S "$memory" in >got
+            same want got
+            [ "$memory" != 1M ] || cp seen small
+        done
+        same small seen
+    done
+    # the keys of --against are remembered as well
+    cat old in | cdp-dedup -k id --seen both >/dev/null
+    cdp-dedup -k id --against old --seen kept -S 1M in >/dev/null
+    same both kept
+    same both seen
+    no_temps
+}
+
+@test "--against needs but the key" {
+    printf '%s\n' '{"id":2}' >old
+    printf '%s\n' '{"id":1,"t":2}' '{"id":1,"t":1}' '{"id":2,"t":0}' >in
+    run_tool cdp-dedup -k id --keep-min t --against old in
+    [ "$status" -eq 0 ]
+    [ "$output" = '{"id":1,"t":1}' ]
+    echo '{"t":1}' >>old
+    run_tool cdp-dedup -k id --keep-min t --against old in
+    [ "$status" -eq 1 ]
+    [ "$stderr" = "cdp-dedup: old:2: key id is missing or null" ]
+    run_tool cdp-dedup -k id --against old --missing drop in
+    [ "$status" -eq 0 ]
+    [ "$output" = '{"id":1,"t":2}' ]
+}
+
 @test "the 65,537th key, block boundaries, a line of 3 MB and no last newline" {
     awk 'BEGIN { for (i = 0; i < 65537; i++) printf "{\"id\":\"k%d\"}\n", i; printf "{\"id\":\"big\",\"p\":\"";
         for (i = 0; i < 300000; i++) printf "0123456789"; printf "\"}\n{\"id\":\"end\"}" }' >in

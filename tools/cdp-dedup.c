@@ -29,8 +29,7 @@ static const struct cdp_opt options_table[] = {
      .type = CDP_OPT_STRING,
      .offset = offsetof(struct options, key),
      .arg = "KEY[,KEY]...",
-     .help =
-         "what makes two records one: paths, each with :time, :num if need be (default: the whole record)"},
+     .help = "what makes two records one: paths, with :time or :num if need be (default: the whole record)"},
     {.name = "keep",
      .type = CDP_OPT_CHOICE,
      .offset = offsetof(struct options, keep),
@@ -100,32 +99,31 @@ struct dedup {
     struct cdp_set set;        /* keys seen: of this run with KEEP_FIRST, of --against and --seen always */
     struct cdp_seen *seen;     /* the file of --seen */
     struct cdp_choose *choose; /* the records that are decided at the end */
+    struct cdp_sort_opts sorter;
     struct cdp_out *dups;
     uint64_t seq;
 };
 
 /* ---- in parallel ---- */
 
-/* The identity of a record: 0 and *item filled, or a verdict on it. */
-static int identify(struct dedup *d, struct cdp_buf *bytes, const struct cdp_rec *r, struct item *item,
-                    struct cdp_err *err)
+/* All that counts of a record of --against. */
+static int identify(void *tool, struct cdp_batch *b, const struct cdp_rec *r, struct cdp_err *err)
 {
-    size_t from = bytes->len;
-    int rc = cdp_keyspec_encode(&d->key, r->fields, CDP_KEY_MISSING_ERROR, bytes, err);
-    if (rc == 1 && d->opt.missing == MISSING_DROP)
-        return CDP_REC_DROP;
-    if (rc == 1 && d->opt.missing == MISSING_PASS) {
+    struct dedup *d = tool;
+    struct item *item = r->item;
+    size_t from = b->bytes.len;
+    int rc = cdp_keyspec_encode(&d->key, r->fields, CDP_KEY_MISSING_ERROR, &b->bytes, err);
+    if (rc == 1 && d->opt.missing != MISSING_REJECT) {
         item->keyless = true;
-        return 0;
+        return d->opt.missing == MISSING_PASS ? CDP_REC_KEEP : CDP_REC_DROP;
     }
     if (rc)
         return err->exit == CDP_EXIT_DATA ? CDP_REC_REJECT : -1;
-    if (cdp_buf_check(bytes, err) < 0)
-        return -1;
-    const char *key = bytes->data + from;
-    item->hash = d->seen ? cdp_seen_hash(key, bytes->len - from) : cdp_hash(key, bytes->len - from);
-    bytes->len = from; /* the hash is all that is needed */
-    return 0;
+    const char *key = b->bytes.data + from;
+    size_t n = b->bytes.len - from;
+    item->hash = d->seen ? cdp_seen_hash(key, n) : cdp_hash(key, n);
+    b->bytes.len = from; /* the hash is all that is needed */
+    return CDP_REC_KEEP;
 }
 
 static int record(void *tool, struct cdp_batch *b, const struct cdp_rec *r, struct cdp_err *err)
@@ -135,8 +133,8 @@ static int record(void *tool, struct cdp_batch *b, const struct cdp_rec *r, stru
     item->line = r->line;
     item->len = (uint32_t)r->full;
     item->rank = (uint32_t)b->bytes.len;
-    int verdict = identify(d, &b->bytes, r, item, err);
-    if (verdict != 0 || d->rank.n == 0 || item->keyless)
+    int verdict = identify(tool, b, r, err);
+    if (verdict != CDP_REC_KEEP || d->rank.n == 0 || item->keyless)
         return verdict;
     if (cdp_keyspec_encode(&d->rank, r->fields, CDP_KEY_MISSING_ERROR, &b->bytes, err) != 0)
         return err->exit == CDP_EXIT_DATA ? CDP_REC_REJECT : -1;
@@ -146,26 +144,18 @@ static int record(void *tool, struct cdp_batch *b, const struct cdp_rec *r, stru
 
 /* ---- in turn ---- */
 
-/* The set may take half the memory; the sorters share the rest. */
-static struct cdp_sort_opts sorter(const struct dedup *d)
-{
-    return (struct cdp_sort_opts){.memory = cdp_flow_memory(&d->flow) / 4,
-                                  .tmpdir = d->opt.common.tmpdir,
-                                  .threads = cdp_flow_threads(&d->flow)};
-}
-
 static int postpone(struct dedup *d, const struct cdp_batch *b, const struct item *it, struct cdp_err *err)
 {
     if (it->keyless)
         return cdp_choose_settle(d->choose, CDP_CHOOSE_KEPT, d->seq, it->line, it->len, err);
-    const char *rank = it->rank_len ? b->bytes.data + it->rank : "";
-    return cdp_choose_add(d->choose, it->hash, rank, it->rank_len, d->seq, it->line, it->len, err);
+    return cdp_choose_add(d->choose, it->hash, b->bytes.data + it->rank, it->rank_len, d->seq, it->line,
+                          it->len, err);
 }
 
 static int open_choose(struct dedup *d, struct cdp_err *err)
 {
-    struct cdp_sort_opts opts = sorter(d);
-    d->choose = cdp_choose_new(&opts, d->keep == KEEP_LAST, d->dups != NULL, err);
+    if (!d->choose)
+        d->choose = cdp_choose_new(&d->sorter, d->keep == KEEP_LAST, d->dups != NULL, err);
     return d->choose ? 0 : -1;
 }
 
@@ -185,11 +175,9 @@ static int decide(struct dedup *d, struct cdp_batch *b, const struct item *it, s
         answer = cdp_set_add(&d->set, it->hash, err);
     else if (!it->keyless && cdp_set_has(&d->set, it->hash))
         answer = CDP_SET_OLD;
-    if (answer < 0)
-        return -1;
     if (answer == CDP_SET_OLD)
         return drop(d, it, err);
-    if (answer == CDP_SET_FULL && !d->choose && open_choose(d, err) < 0)
+    if (answer < 0 || (answer == CDP_SET_FULL && open_choose(d, err) < 0))
         return -1;
     return d->choose ? postpone(d, b, it, err) : cdp_batch_emit(b, it->line, it->len, 1, err);
 }
@@ -211,18 +199,22 @@ static int apply(void *tool, struct cdp_batch *b, struct cdp_err *err)
     return 0;
 }
 
-/* --against: its keys count as seen, its records go nowhere. */
-static int apply_against(void *tool, struct cdp_batch *b, struct cdp_err *err)
+/* A key that was there before: in the set, or beside it where that is full. */
+static int bar(void *tool, struct cdp_hash128 key, struct cdp_err *err)
 {
     struct dedup *d = tool;
+    int answer = cdp_set_add(&d->set, key, err);
+    if (answer != CDP_SET_FULL)
+        return answer < 0 ? -1 : 0;
+    return open_choose(d, err) < 0 ? -1 : cdp_choose_bar(d->choose, key, err);
+}
+
+static int apply_against(void *tool, struct cdp_batch *b, struct cdp_err *err)
+{
     const struct item *item = b->item;
-    for (size_t i = 0; i < b->items; i++) {
-        int answer = item[i].keyless ? CDP_SET_OLD : cdp_set_add(&d->set, item[i].hash, err);
-        if (answer < 0)
+    for (size_t i = 0; i < b->items; i++)
+        if (!item[i].keyless && bar(tool, item[i].hash, err) < 0)
             return -1;
-        if (answer == CDP_SET_FULL)
-            return cdp_err_set(err, CDP_EXIT_IO, "the keys of --against need more than --memory");
-    }
     return 0;
 }
 
@@ -251,8 +243,11 @@ static int set_up(struct dedup *d, struct cdp_err *err)
         return -1;
     if (o->dups && !(d->dups = cdp_out_open(o->dups, false, err)))
         return -1;
-    struct cdp_sort_opts opts = sorter(d);
-    if (o->seen && !(d->seen = cdp_seen_open(o->seen, o->key ? o->key : ".", &d->set, &opts, err)))
+    /* The set may take half the memory; the sorters, two and one for --seen, share the rest. */
+    d->sorter = (struct cdp_sort_opts){.memory = cdp_flow_memory(&d->flow) / (o->seen ? 6 : 4),
+                                       .tmpdir = o->common.tmpdir,
+                                       .threads = cdp_flow_threads(&d->flow)};
+    if (o->seen && !(d->seen = cdp_seen_open(o->seen, o->key ? o->key : ".", bar, d, &d->sorter, err)))
         return -1;
     return d->keep == KEEP_FIRST ? 0 : open_choose(d, err);
 }
@@ -260,27 +255,24 @@ static int set_up(struct dedup *d, struct cdp_err *err)
 static int run(struct dedup *d, struct cdp_err *err)
 {
     struct cdp_flow_ops ops = {
-        .item_size = sizeof(struct item), .record = record, .apply = apply_against, .every = true};
+        .item_size = sizeof(struct item), .record = identify, .apply = apply_against, .every = true};
     for (size_t i = 0; i < d->opt.against.n; i++)
         if (cdp_flow_run(&d->flow, &ops, d, &d->opt.against.item[i].value, 1, err) < 0)
             return -1;
     /* Records to compare with are no part of the stream; bad lines among them are said all the same. */
     uint64_t bad = d->flow.counts.rejected;
     d->flow.counts = (struct cdp_counts){.in = bad, .rejected = bad};
-    ops.apply = apply;
-    ops.idle = idle;
-    ops.every = false;
+    ops = (struct cdp_flow_ops){
+        .item_size = sizeof(struct item), .record = record, .apply = apply, .idle = idle};
     if (cdp_flow_run(&d->flow, &ops, d, NULL, 0, err) < 0)
         return -1;
     if (d->choose && cdp_choose_write(d->choose, d->flow.out, d->dups, d->seen, &d->flow.counts, err) < 0)
         return -1;
-    if (!d->dups)
-        return 0;
-    if (cdp_flow_judge(&d->flow, err) < 0)
+    if (d->dups && cdp_flow_judge(&d->flow, err) < 0)
         return -1;
     struct cdp_out *dups = d->dups;
     d->dups = NULL;
-    return cdp_out_close(dups, err);
+    return dups ? cdp_out_close(dups, err) : 0;
 }
 
 int main(int argc, char **argv)
@@ -288,11 +280,8 @@ int main(int argc, char **argv)
     static struct dedup d; /* zeroed */
     struct cdp_err err = {0};
     int rc = cdp_flow_begin(&d.flow, &tool_spec, argc, argv, &d.opt, &err);
-    if (rc == 1) {
-        rc = set_up(&d, &err);
-        if (rc == 0)
-            rc = run(&d, &err);
-    }
+    if (rc == 1 && (rc = set_up(&d, &err)) == 0)
+        rc = run(&d, &err);
     cdp_out_abort(d.dups);
     int status = cdp_flow_end(&d.flow, rc, &err);
     /* Last, when the records are where they belong: a key that is in the file is never let pass again. */

@@ -9,7 +9,7 @@ static struct cdp_err err;
 struct rec {
     char key;         /* 0: settled as kept; 1: settled as a duplicate */
     const char *rank; /* NULL: none */
-    const char *line;
+    const char *line; /* NULL: the key is barred */
 };
 
 static struct cdp_hash128 hash(char key)
@@ -26,12 +26,15 @@ static const char *chosen(const struct rec *r, size_t n, bool last, bool dups)
     struct cdp_choose *c = cdp_choose_new(&opts, last, dups, &err);
     int rc = c ? 0 : -1;
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        size_t len = strlen(r[i].line);
-        if (r[i].key < 2)
-            rc = cdp_choose_settle(c, r[i].key ? CDP_CHOOSE_DUP : CDP_CHOOSE_KEPT, i, r[i].line, len, &err);
+        size_t len = r[i].line ? strlen(r[i].line) : 0;
+        if (!r[i].line)
+            rc = cdp_choose_bar(c, hash(r[i].key), &err);
+        else if (r[i].key < 2)
+            rc = cdp_choose_settle(c, r[i].key ? CDP_CHOOSE_DUP : CDP_CHOOSE_KEPT, i + 1, r[i].line, len,
+                                   &err);
         else
             rc = cdp_choose_add(c, hash(r[i].key), r[i].rank ? r[i].rank : "",
-                                r[i].rank ? strlen(r[i].rank) : 0, i, r[i].line, len, &err);
+                                r[i].rank ? strlen(r[i].rank) : 0, i + 1, r[i].line, len, &err);
     }
     struct cdp_out *out = cdp_out_open("out", false, &err),
                    *other = dups ? cdp_out_open("dups", false, &err) : NULL;
@@ -76,6 +79,20 @@ static void choices(void)
     is(chosen(settled, 6, false, false), "s1 s2 a1 s3 | 4+1", "duplicates that nobody wants are nowhere");
 }
 
+/* Keys that were there before, said at any time: their records are duplicates, whatever is asked for. */
+static void barred(void)
+{
+    const struct rec plain[] = {{'a', NULL, "a1\n"}, {'b', NULL, NULL},   {'b', NULL, "b1\n"},
+                                {'a', NULL, "a2\n"}, {'b', NULL, "b2\n"}, {'c', NULL, "c1\n"},
+                                {'b', NULL, NULL},   {'d', NULL, NULL}};
+    is(chosen(plain, 8, false, true), "a1 c1 |b1 a2 b2  2+3", "barred, with the first record of a key");
+    is(chosen(plain, 8, true, true), "a2 c1 |a1 b1 b2  2+3", "with the last");
+    is(chosen(plain, 8, true, false), "a2 c1 | 2+3", "and where nobody wants the duplicates");
+    const struct rec ranked[] = {
+        {'a', "2", "a2\n"}, {'b', "1", "b1\n"}, {'a', "1", "a1\n"}, {'a', NULL, NULL}, {'a', "1", "a0\n"}};
+    is(chosen(ranked, 5, false, true), "b1 |a2 a1 a0  1+3", "with ranks");
+}
+
 /* Of equal ranks the least line, so that it does not matter which came first. */
 static void ties(void)
 {
@@ -101,7 +118,13 @@ static void ties(void)
     is(chosen(prefix, 3, false, true), "abc|abcdabcde 1+2", "a line before those that it begins");
 }
 
-/* The same however little memory there is; kept keys are handed to --seen. */
+static int none(void *arg, struct cdp_hash128 h, struct cdp_err *e)
+{
+    (void)arg, (void)h;
+    return cdp_err_set(e, CDP_EXIT_DATA, "there was no file");
+}
+
+/* The same however little memory there is; kept and barred keys are handed to --seen. */
 static void memory(void)
 {
     static const uint64_t bytes[] = {1, 1 << 16, 1 << 30};
@@ -113,7 +136,7 @@ static void memory(void)
         struct cdp_set set;
         unlink("seen");
         wrong += cdp_set_init(&set, 1 << 20, &err) != 0;
-        struct cdp_seen *seen = cdp_seen_open("seen", "k", &set, &opts, &err);
+        struct cdp_seen *seen = cdp_seen_open("seen", "k", none, NULL, &opts, &err);
         struct cdp_choose *c = cdp_choose_new(&opts, false, true, &err);
         for (unsigned i = 0; i < 20000; i++) {
             char line[100], rank[20];
@@ -121,14 +144,16 @@ static void memory(void)
             int n = snprintf(line, sizeof line, "{\"k\":%u,\"i\":%u,\"pad\":\"%.*s\"}\n", k, i, (int)(i % 40),
                              "........................................");
             int r = snprintf(rank, sizeof rank, "%u", i * 40503u % 1000);
-            wrong += cdp_choose_add(c, cdp_seen_hash(&k, sizeof k), rank, (size_t)r, i, line, (size_t)n,
+            wrong += cdp_choose_add(c, cdp_seen_hash(&k, sizeof k), rank, (size_t)r, i + 1, line, (size_t)n,
                                     &err) != 0;
         }
+        for (unsigned k = 4000; k < 5000; k++) /* 96 of them are among the records */
+            wrong += cdp_choose_bar(c, cdp_seen_hash(&k, sizeof k), &err) != 0;
         struct cdp_out *out = cdp_out_open("out", false, &err), *dups = cdp_out_open("dups", false, &err);
         wrong += cdp_choose_write(c, out, dups, seen, &counts, &err) != 0;
         wrong += cdp_out_close(out, &err) != 0 || cdp_out_close(dups, &err) != 0;
         wrong += cdp_seen_save(seen, &set, &err) != 0;
-        wrong += counts.out != 4096 || counts.dropped != 20000 - 4096;
+        wrong += counts.out != 4000 || counts.dropped != 20000 - 4000;
         const char *names[] = {"out", "dups", "seen"};
         for (size_t k = 0; k < 3; k++) {
             size_t n;
@@ -138,7 +163,7 @@ static void memory(void)
             wrong += n != first[k].len || memcmp(text, first[k].data, n) != 0;
             free(text);
         }
-        wrong += first[2].len != strlen("cdp-seen 1 k\n") + 4096 * 16 + 8;
+        wrong += first[2].len != strlen("cdp-seen 1 k\n") + 5000 * 16 + 8;
         cdp_choose_free(c);
         cdp_seen_free(seen);
         cdp_set_free(&set);
@@ -152,6 +177,7 @@ int main(void)
 {
     files_begin();
     choices();
+    barred();
     ties();
     memory();
     cdp_choose_free(NULL);
