@@ -19,6 +19,8 @@
 #define BATCH_BYTES (1u << 20) /* and bytes of their keys and operands, roughly */
 #define PARTS_PER_THREAD 2
 #define MOST_PARTS 256
+#define SHORT_VALUE 32                 /* bytes that a kept value is expected to take, with its head */
+#define MOST_REACH 256                 /* bytes of a group that are brought in ahead of its use */
 #define PART_BYTES ((uint64_t)4 << 20) /* a part is not expected to keep to less */
 
 struct cdp_agg *cdp_agg_new(const struct cdp_agg_opts *opts, struct cdp_plan *plan, struct cdp_err *err)
@@ -70,15 +72,18 @@ int cdp_agg_start(struct cdp_agg *a, struct cdp_err *err)
     a->order = cdp_mem_alloc(a->items * sizeof *a->order, err);
     if (!a->order)
         return -1;
-    size_t others = a->items;
+    size_t others = a->items, kept = 0;
     for (size_t i = 0; i < a->items; i++) {
         struct cdp_agg_item *item = &a->item[i];
         item->offset = (uint32_t)a->states;
         a->states += (item->func->size + 7) / 8 * 8;
+        kept += item->func->sign != 0;
         if (item->func->class == CDP_AGG_SET)
             item->set = (uint32_t)a->sets++;
         a->order[item->func->class == CDP_AGG_FOLD ? a->folds++ : --others] = item;
     }
+    a->reach = sizeof *a->zero + a->states + kept * SHORT_VALUE;
+    a->reach = a->reach < MOST_REACH ? a->reach : MOST_REACH;
     a->zero = cdp_mem_zalloc(1, sizeof *a->zero + a->states, err);
     a->budget = a->opts.memory / 4 * 3;
     size_t parts = count_parts(a);
@@ -290,7 +295,8 @@ static int add_entries(struct cdp_agg_worker *w, struct cdp_agg_part *p, const u
     for (size_t i = 0; i < n; i++)
         cdp_agg_prefetch_slot(p, w->entry[order[i]].hash);
     for (size_t i = 0; i < n; i++)
-        w->entry[order[i]].group = cdp_agg_group_guess(p, w->entry[order[i]].hash);
+        w->entry[order[i]].group =
+            cdp_agg_group_guess(a, p, w->entry[order[i]].hash, w->entry[order[i]].key_len);
     for (size_t i = 0; i < n; i++) {
         struct cdp_agg_entry *e = &w->entry[order[i]];
         e->group = cdp_agg_group_get(a, p, e->group, e->hash, w->bytes.data + e->key, e->key_len, err);

@@ -169,19 +169,35 @@ static int split_ranges(struct team *t, struct cdp_err *err)
     return 0;
 }
 
-/* How many ranges begin at or before this group's key, without the first one. */
-static size_t range_of(const struct team *t, struct cdp_entry e)
+/* How many of n splits, whose prefixes are not below the group's, begin at or before its key. */
+static size_t range_among(const struct team *t, const struct cdp_entry *split, size_t n, struct cdp_entry e)
 {
-    const struct cdp_entry *split = t->split;
-    size_t n = t->ranges - 1;
+    const struct cdp_entry *first = split;
     while (n) {
         const struct cdp_entry *mid = split + n / 2;
-        bool before =
-            mid->prefix < e.prefix || (mid->prefix == e.prefix && cdp_entry_cmp(*mid, e, t->skip) <= 0);
+        bool before = mid->prefix == e.prefix && cdp_entry_cmp(*mid, e, t->skip) <= 0;
         split = before ? mid + 1 : split;
         n = before ? n - n / 2 - 1 : n / 2;
     }
-    return (size_t)(split - t->split);
+    return (size_t)(split - first);
+}
+
+/* How many ranges begin at or before this group's key, without the first one.  Prefixes are halved in steps that nobody need
+ * foretell, and nearly always tell it. */
+static size_t range_of(const struct team *t, struct cdp_entry e)
+{
+    size_t below = 0, splits = t->ranges - 1;
+    if (!splits)
+        return 0;
+    for (size_t n = splits; n > 1;) {
+        size_t half = n / 2;
+        below += t->split[below + half - 1].prefix < e.prefix ? half : 0;
+        n -= half;
+    }
+    below += t->split[below].prefix < e.prefix;
+    if (below < splits && t->split[below].prefix == e.prefix)
+        below += range_among(t, t->split + below, splits - below, e);
+    return below;
 }
 
 static int choose_ranges(struct team *t, struct cdp_err *err)

@@ -324,6 +324,7 @@ struct cdp_agg {
     struct cdp_agg_item *item;
     size_t items, item_cap;
     size_t states;               /* bytes of a group's states */
+    size_t reach;                /* of a group with its states and short kept values */
     size_t sets;                 /* of a part */
     struct cdp_agg_item **order; /* the folds, then the others, which keep values beside the groups */
     size_t folds;
@@ -375,7 +376,7 @@ void *cdp_agg_alloc(struct cdp_agg_part *p, size_t bytes, uint32_t *ref, struct 
 /* The group of a key, made where there is none; 0 and *err where memory ran out.  To be quick, first call prefetch_slot for
  * a number of keys, then group_guess for all of them, which brings in a group that is likely to be it (or says 0). */
 void cdp_agg_prefetch_slot(const struct cdp_agg_part *p, uint64_t hash);
-uint32_t cdp_agg_group_guess(const struct cdp_agg_part *p, uint64_t hash);
+uint32_t cdp_agg_group_guess(const struct cdp_agg *a, const struct cdp_agg_part *p, uint64_t hash, size_t n);
 uint32_t cdp_agg_group_get(const struct cdp_agg *a, struct cdp_agg_part *p, uint32_t guess, uint64_t hash,
                            const char *key, size_t n, struct cdp_err *err);
 

@@ -16,6 +16,7 @@
 #define MAPPED                                                                                               \
     ((size_t)256 << 10) /* blocks of at least this size are mapped, on huge pages where there are any */
 #define FIRST_SLOTS ((size_t)64)
+#define LONG_KEY ((size_t)64)     /* no more of a key is brought in ahead of its use */
 #define KEPT_SLOTS ((size_t)4096) /* slots that cdp_agg_part_clear empties rather than frees */
 
 static void *zeroed(size_t bytes, struct cdp_err *err)
@@ -258,7 +259,7 @@ void cdp_agg_prefetch_slot(const struct cdp_agg_part *p, uint64_t hash)
         __builtin_prefetch(first_slot(&p->groups, (uint32_t)hash), 1);
 }
 
-uint32_t cdp_agg_group_guess(const struct cdp_agg_part *p, uint64_t hash)
+uint32_t cdp_agg_group_guess(const struct cdp_agg *a, const struct cdp_agg_part *p, uint64_t hash, size_t n)
 {
     if (!p->groups.slots)
         return 0;
@@ -267,12 +268,11 @@ uint32_t cdp_agg_group_guess(const struct cdp_agg_part *p, uint64_t hash)
     while (s->ref && s->hash != tag)
         s = next_slot(&p->groups, s);
     if (s->ref) {
-        const char *g = cdp_agg_at(&p->arena, s->ref);
-        __builtin_prefetch(g - 64, 1);
-        __builtin_prefetch(g, 1);
-        __builtin_prefetch(g + 64, 1);
-        __builtin_prefetch(g + 128, 1);
-        __builtin_prefetch(g + 160, 1);
+        /* No line more than it has: memory is what this waits for. */
+        const char *g = cdp_agg_at(&p->arena, s->ref), *end = g + a->reach;
+        for (const char *line = g - (n < LONG_KEY ? n : LONG_KEY); line < end; line += 64)
+            __builtin_prefetch(line, 1);
+        __builtin_prefetch(end - 1, 1);
     }
     return s->ref;
 }

@@ -16,14 +16,20 @@ static inline bool special(const unsigned char *s, size_t i, size_t n)
 /* The first byte from i on that needs an escape, or n. */
 static size_t find_special(const char *s, size_t i, size_t n)
 {
-    while (n - i >= CDP_SIMD_STRIDE) {
+    while (i < n) {
+        size_t some = n - i < CDP_SIMD_STRIDE ? n - i : CDP_SIMD_STRIDE;
+        char last[CDP_SIMD_STRIDE];
+        if (some < CDP_SIMD_STRIDE) {
+            memset(last, ' ', sizeof last);
+            memcpy(last, s + i, some);
+        }
         cdp_simd_high high = cdp_simd_none();
-        uint64_t stops = cdp_simd_stops(s + i, &high);
+        uint64_t stops = cdp_simd_stops(some < CDP_SIMD_STRIDE ? last : s + i, &high);
         if (cdp_simd_any_high(high))
             break;
         if (stops)
             return i + cdp_simd_first(stops);
-        i += CDP_SIMD_STRIDE;
+        i += some;
     }
     while (i < n && !special((const unsigned char *)s, i, n))
         i++;

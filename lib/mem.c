@@ -43,10 +43,8 @@ char *cdp_mem_strndup(const char *s, size_t n, struct cdp_err *err)
     return copy;
 }
 
-void *cdp_mem_grow(void *array, size_t *cap, size_t need, size_t size, struct cdp_err *err)
+void *cdp_mem_grow_more(void *array, size_t *cap, size_t need, size_t size, struct cdp_err *err)
 {
-    if (need <= *cap && array)
-        return array;
     size_t to = *cap + *cap / 2;
     if (to < need)
         to = need;

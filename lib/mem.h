@@ -20,7 +20,11 @@ char *cdp_mem_strndup(const char *s, size_t n, struct cdp_err *err);
 
 /* Grows an array geometrically: afterwards *cap >= need elements of `size` bytes.  Returns the array
  * (moved, perhaps), or NULL with the old one left as it was. */
-void *cdp_mem_grow(void *array, size_t *cap, size_t need, size_t size, struct cdp_err *err);
+void *cdp_mem_grow_more(void *array, size_t *cap, size_t need, size_t size, struct cdp_err *err);
+static inline void *cdp_mem_grow(void *array, size_t *cap, size_t need, size_t size, struct cdp_err *err)
+{
+    return need <= *cap && array ? array : cdp_mem_grow_more(array, cap, need, size, err);
+}
 
 /* A large zeroed region of anonymous memory on huge pages where the kernel has them; whole pages are
  * touched only when used.  Returned to the kernel by cdp_mem_unmap with the same size. */

@@ -1,8 +1,8 @@
 /* out: see out.h.
  *
  * Small writes gather in a 256 KiB buffer; writes of a quarter of that or more go out together with what is buffered in one
- * writev(2).  Pipes are enlarged to a mebibyte.  A claimed region is reserved by moving the description's offset, so
- * everything else that is written to it lands behind. */
+ * writev(2), and many long pieces together in another.  Pipes are enlarged to a mebibyte.  A claimed region is reserved by
+ * moving the description's offset, so everything else that is written to it lands behind. */
 #include "lib/out.h"
 
 #include "lib/atomic.h"
@@ -21,7 +21,7 @@
 
 #define BUFFER ((size_t)256 << 10)
 #define DIRECT ((size_t)64 << 10)
-#define IOVECS 1024
+#define PIECE ((size_t)1 << 10) /* pieces of this size are cheaper to name to the kernel than to copy */
 
 struct cdp_out {
     int fd;
@@ -94,12 +94,12 @@ fail:
     return NULL;
 }
 
-/* Writes all of iov, which is used up; at < 0: at the description's offset. */
+/* Writes all of iov, at most 64 pieces, which are used up; at < 0: at the description's offset. */
 static int write_iov(struct cdp_out *o, struct iovec *iov, size_t n, off_t at, struct cdp_err *err)
 {
     size_t i = 0;
     while (i < n) {
-        int count = n - i > IOVECS ? IOVECS : (int)(n - i);
+        int count = (int)(n - i);
         ssize_t done = at < 0 ? writev(o->fd, iov + i, count) : pwritev(o->fd, iov + i, count, at);
         if (done < 0) {
             if (errno == EAGAIN) { /* a pipe that somebody else set not to wait */
@@ -157,8 +157,34 @@ int cdp_out_write(struct cdp_out *o, const void *p, size_t n, struct cdp_err *er
     return write_iov(o, both + from, 2 - from, -1, err);
 }
 
+/* All of iov, as it is; at < 0: at the description's offset. */
+static int write_pieces(struct cdp_out *o, const struct iovec *iov, size_t n, off_t at, struct cdp_err *err)
+{
+    struct iovec piece[64]; /* is used up */
+    for (size_t i = 0; i < n;) {
+        size_t count = n - i < 64 ? n - i : 64;
+        off_t bytes = 0;
+        for (size_t j = 0; j < count; j++) {
+            piece[j] = iov[i + j];
+            bytes += (off_t)piece[j].iov_len;
+        }
+        if (write_iov(o, piece, count, at, err) < 0)
+            return -1;
+        at += at < 0 ? 0 : bytes;
+        i += count;
+    }
+    return 0;
+}
+
 int cdp_out_writev(struct cdp_out *o, const struct iovec *iov, size_t n, struct cdp_err *err)
 {
+    size_t bytes = 0;
+    for (size_t i = 0; i < n; i++)
+        bytes += iov[i].iov_len;
+    if (!o->gzip && bytes >= DIRECT && bytes / n >= PIECE) {
+        o->bytes += bytes;
+        return cdp_out_flush(o, err) < 0 ? -1 : write_pieces(o, iov, n, -1, err);
+    }
     for (size_t i = 0; i < n; i++)
         if (cdp_out_write(o, iov[i].iov_base, iov[i].iov_len, err) < 0)
             return -1;
@@ -184,20 +210,7 @@ int cdp_out_claim(struct cdp_out *o, size_t n, off_t *at, struct cdp_err *err)
 
 int cdp_out_put(struct cdp_out *o, off_t at, const struct iovec *iov, size_t n, struct cdp_err *err)
 {
-    struct iovec piece[64];
-    for (size_t i = 0; i < n;) {
-        size_t count = n - i < 64 ? n - i : 64;
-        off_t bytes = 0;
-        for (size_t j = 0; j < count; j++) {
-            piece[j] = iov[i + j];
-            bytes += (off_t)piece[j].iov_len;
-        }
-        if (write_iov(o, piece, count, at, err) < 0)
-            return -1;
-        at += bytes;
-        i += count;
-    }
-    return 0;
+    return write_pieces(o, iov, n, at, err);
 }
 
 uint64_t cdp_out_bytes(const struct cdp_out *o)

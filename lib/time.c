@@ -62,19 +62,51 @@ static inline unsigned two(const char *s, unsigned *bad)
     return a * 10 + b;
 }
 
+/* Eight bytes of a fixed shape at once, the first one lowest: `zeros` is the shape with every digit 0, and `room` has 6 for each
+ * digit and 15 for all else, so that a sum reaches 16 where a byte does not fit.  Byte i of the result is the number of the
+ * digits i and i + 1. */
+static inline uint64_t shaped(const char *s, uint64_t zeros, uint64_t room, bool *bad)
+{
+    uint64_t v;
+    memcpy(&v, s, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap64(v);
+#endif
+    v ^= zeros;
+    *bad |= ((v | (v + room)) & UINT64_C(0xF0F0F0F0F0F0F0F0)) != 0;
+    return v * 10 + (v >> 8);
+}
+
+static inline unsigned pair(uint64_t pairs, unsigned at)
+{
+    return (unsigned)(pairs >> (8 * at)) & 0xFF;
+}
+
 /* "YYYY-MM-DD" at s, calendar checked. */
 static inline bool date_at(const char *s, int64_t *days)
 {
     static const unsigned char length[16] = {0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    unsigned bad = 0;
-    unsigned year = two(s, &bad) * 100 + two(s + 2, &bad);
-    unsigned month = two(s + 5, &bad), day = two(s + 8, &bad);
-    if (bad || s[4] != '-' || s[7] != '-' || month > 12 || day - 1 >= length[month])
+    bool bad = false;
+    unsigned no_digit = 0, day = two(s + 8, &no_digit);
+    uint64_t p = shaped(s, UINT64_C(0x2D30302D30303030), UINT64_C(0x0F06060F06060606), &bad); /* 0000-00- */
+    unsigned year = pair(p, 0) * 100 + pair(p, 2), month = pair(p, 5);
+    if (bad || no_digit || month > 12 || day - 1 >= length[month])
         return false;
     if (month == 2 && day == 29 && (year % 4 != 0 || (year % 100 == 0 && year % 400 != 0)))
         return false;
     *days = cdp_time_days(year, month, day);
     return true;
+}
+
+/* "hh:mm:ss" at s: seconds; false where it is none.  The second may be a leap second. */
+static inline bool clock_at(const char *s, unsigned *seconds, bool *leap)
+{
+    bool bad = false;
+    uint64_t p = shaped(s, UINT64_C(0x30303A30303A3030), UINT64_C(0x06060F06060F0606), &bad); /* 00:00:00 */
+    unsigned hour = pair(p, 0), minute = pair(p, 3), second = pair(p, 6);
+    *seconds = hour * 3600 + minute * 60 + second;
+    *leap = second == 60;
+    return !bad && hour <= 23 && minute <= 59 && second <= 60;
 }
 
 /* ".d…" at s up to end: nanoseconds, and the byte behind; NULL where there is no digit or more than 9. */
@@ -115,10 +147,10 @@ bool cdp_time_parse(const char *s, size_t n, struct cdp_time *t)
         *t = (struct cdp_time){days * DAY, 0};
         return true;
     }
-    if (n < 20 || !date_at(s, &days) || ((s[10] | 32) != 't' && s[10] != ' ') || s[13] != ':' || s[16] != ':')
-        return false;
-    unsigned bad = 0, hour = two(s + 11, &bad), minute = two(s + 14, &bad), second = two(s + 17, &bad);
-    if (bad || hour > 23 || minute > 59 || second > 60)
+    unsigned seconds;
+    bool leap;
+    if (n < 20 || !date_at(s, &days) || ((s[10] | 32) != 't' && s[10] != ' ') ||
+        !clock_at(s + 11, &seconds, &leap))
         return false;
     const char *p = s + 19, *end = s + n;
     uint32_t nsec = 0;
@@ -126,8 +158,8 @@ bool cdp_time_parse(const char *s, size_t n, struct cdp_time *t)
         return false;
     if (!offset_at(p, end, &offset))
         return false;
-    int64_t sec = days * DAY + (int64_t)(hour * 3600 + minute * 60 + second) - offset;
-    if (second == 60 && sec % DAY != 0)
+    int64_t sec = days * DAY + (int64_t)seconds - offset;
+    if (leap && sec % DAY != 0)
         return false;
     *t = (struct cdp_time){sec, nsec};
     return true;

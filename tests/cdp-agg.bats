@@ -246,6 +246,13 @@ events()
     [ ! -e out ]
 }
 
+@test "two prefixes and many groups below each: ranges of keys that their first bytes do not tell apart" {
+    awk 'BEGIN { for (i = 0; i < 50000; i++) { k = (i * 7919) % 50000; printf "{\"k\":\"%s0000000000000000%06d\"}\n", k % 3 ? "a" : "b", k } }' >in
+    cdp-agg --by k 'count()' in >out
+    jq -r '"{\"k\":\"\(.k)\",\"count\":1}"' in | LC_ALL=C sort | cmp - out
+    cdp-agg --threads 1 --by k 'count()' in | cmp - out
+}
+
 @test "65,537 and more groups and values; keys that share long prefixes" {
     awk 'BEGIN { for (i = 0; i < 70000; i++) printf "{\"k\":\"a-long-common-prefix-%05d\",\"v\":%d}\n", (i * 7919) % 70000, i % 33000 }' >in
     cdp-agg --by k 'count()' 'max(v)' in >got
