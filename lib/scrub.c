@@ -378,6 +378,8 @@ static enum outcome act(const struct cdp_scrub *s, const struct cdp_scrub_field 
 {
     switch (f->action) {
     case CDP_SCRUB_KEEP:
+        if (f->flat && (v.type == CDP_ARRAY || v.type == CDP_OBJECT))
+            return unusable(err, "an array or an object");
         cdp_buf_add(&w->out, v.p, v.len);
         return DONE;
     case CDP_SCRUB_SHA256:

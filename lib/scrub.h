@@ -48,6 +48,7 @@ struct cdp_scrub_field {
     struct cdp_num size;
     int unit; /* enum cdp_bucket */
     struct cdp_zone *zone;
+    bool flat; /* keep passes neither arrays nor objects */
     int null_on_error;
     bool unwatched; /* cdp_scrub_watch does not look at it */
 };

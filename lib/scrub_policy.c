@@ -23,10 +23,10 @@ static const char *const action_names[CDP_SCRUB_ACTIONS] = {"keep",   "drop",   
 #define ON(a) (1u << CDP_SCRUB_##a)
 #define PROMOTING (~ON(DROP))
 #define FALLIBLE                                                                                             \
-    (ON(SHA256) | ON(HMAC) | ON(DOMAIN) | ON(MASK) | ON(BUCKET) | ON(AGE) | ON(COUNTRY) | ON(TRUNCATE) |     \
-     ON(ZIP))
+    (ON(KEEP) | ON(SHA256) | ON(HMAC) | ON(DOMAIN) | ON(MASK) | ON(BUCKET) | ON(AGE) | ON(COUNTRY) |         \
+     ON(TRUNCATE) | ON(ZIP))
 
-enum param_id { NORMALIZE, FIRST, LAST, WITH, SIZE, UNIT, TZ, PLACES, ON_ERROR, LEAKS };
+enum param_id { NORMALIZE, FIRST, LAST, WITH, SIZE, UNIT, TZ, PLACES, NESTED, ON_ERROR, LEAKS };
 
 enum param_kind { WORD, TEXT, COUNT, NUMBER, FLAG };
 
@@ -44,6 +44,7 @@ static const struct param {
     [UNIT] = {"unit", WORD, ON(BUCKET), "hour|day|week|month|year"},
     [TZ] = {"tz", TEXT, ON(BUCKET), NULL},
     [PLACES] = {"places", COUNT, ON(TRUNCATE), NULL},
+    [NESTED] = {"nested", FLAG, ON(KEEP), NULL},
     [ON_ERROR] = {"on_error", WORD, FALLIBLE, "reject|null"},
     [LEAKS] = {"leaks", FLAG, PROMOTING, NULL},
 };
@@ -164,6 +165,9 @@ static int apply_param(struct cdp_scrub_field *f, enum param_id id, const char *
         return 0;
     case TZ:
         return parse_zone(f, s, n, err);
+    case NESTED:
+        f->flat = !word;
+        return 0;
     case ON_ERROR:
         f->null_on_error = word;
         return 0;
@@ -224,6 +228,8 @@ static int finish_field(struct cdp_scrub_field *f, struct cdp_err *err)
         return bad(err, "bucket needs either size or unit");
     if (given(f, TZ) && !given(f, UNIT))
         return bad(err, "tz means nothing without unit");
+    if (f->action == CDP_SCRUB_KEEP && given(f, ON_ERROR) && !f->flat)
+        return bad(err, "on_error means nothing with keep unless nested is false");
     if (f->action == CDP_SCRUB_TRUNCATE && !given(f, PLACES))
         return bad(err, "truncate needs places");
     if (f->action == CDP_SCRUB_ZIP && !given(f, FIRST))

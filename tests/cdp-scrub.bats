@@ -61,6 +61,19 @@ sha() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
         --keep n --keep e --keep s --keep o --keep t --keep u
 }
 
+@test "nested=false: a value that has become an object does not bring along what is in it" {
+    for v in '{"S3CRET":1}' '["S3CRET"]' '{}' '[]'; do
+        refuses '.x: an array or an object' "{\"x\":$v}" --keep .x:nested=false
+        makes '{"x":null}' "{\"x\":$v}" -q --keep x:nested=false,on_error=null
+        makes "{\"x\":$v}" "{\"x\":$v}" --keep x
+    done
+    for v in '"S3CRET"' 1.0 true null; do
+        makes "{\"x\":$v}" "{\"x\":$v}" --keep x:nested=false
+    done
+    usage "--keep 'x:on_error=null': on_error means nothing with keep unless nested is false" --keep x:on_error=null
+    usage "--mask 'x:nested=false': nested means nothing with mask" --mask x:nested=false
+}
+
 @test "keys are matched decoded, the last of a repeated key counts" {
     makes '{"email":2}' '{"\u0065mail":1,"em\u0061il":2}' --keep email
     makes '{"a":{"b":2}}' '{"a":{"b":1},"a":{"b":2}}' --keep a

@@ -30,7 +30,7 @@ static const struct cdp_opt options_table[] = {
      .offset = offsetof(struct options, policy),
      .arg = "FILE",
      .help = "read the fields from a JSON policy; those of other options come after them"},
-    FIELD("keep", CDP_SCRUB_KEEP, "PATH[=NAME]", "pass the value as it is"),
+    FIELD("keep", CDP_SCRUB_KEEP, "PATH[=NAME][:nested=false]", "pass the value as it is"),
     FIELD("drop", CDP_SCRUB_DROP, "PATH", "document that the value is known and does not pass"),
     FIELD("hash", CDP_SCRUB_SHA256, "PATH[=NAME][:normalize=none|email|google|meta]", "pass its SHA-256"),
     FIELD("hmac", CDP_SCRUB_HMAC, "PATH[=NAME][:normalize=none|email|google|meta]",
