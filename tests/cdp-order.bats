@@ -265,6 +265,12 @@ lines()
     run_tool cdp-order --check --unique -k k in
     [ "$status" -eq 1 ]
     [ "$stderr" = 'cdp-order: in:3: out of order, or a key again' ]
+    # it is no way to lose a file
+    cp in copy
+    run_tool cdp-order --check -k k -o in in
+    [ "$status" -eq 2 ]
+    [ "$stderr" = 'cdp-order: --check writes nothing, so it takes no -o' ]
+    same in copy
     head -n 2 in >a
     run_tool cdp-order -c -u -k k --stats stats a
     [ "$status" -eq 0 ]

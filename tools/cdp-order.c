@@ -1,20 +1,19 @@
 /* cdp-order: records in the order of their keys.
  *
- * Sorting is lib/sort, merging lib/sort_inputs.  --check compares neighbours in the workers and the ends of blocks in turn,
- * so it takes constant memory.  --lateness decides in turn, record by record, what is late, and holds the rest in
- * lib/sort_live until the watermark has passed it; so the answer does not depend on how the stream was cut into blocks.
+ * Sorting is lib/sort, with a feed for each worker; --merge is lib/sort_inputs, --check lib/sort_check and --lateness
+ * lib/sort_late.
  *
  * Memory: --memory, then temporary files; --check constant. */
 #include "lib/flow.h"
 #include "lib/key.h"
 #include "lib/mem.h"
 #include "lib/sort.h"
+#include "lib/sort_check.h"
 #include "lib/sort_inputs.h"
 #include "lib/sort_late.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct options {
     struct cdp_common common;
@@ -90,17 +89,12 @@ struct order {
     struct cdp_keyspec key;
     atomic_uint workers;
     struct cdp_sort *sort;
-    struct cdp_buf last; /* --check: the last key so far */
-    bool any;            /* there is one */
     struct cdp_late_opts lateness;
 };
 
 struct worker {
     unsigned feed;
     struct cdp_buf key;
-    struct cdp_buf first, last; /* --check: keys of the block's first record and of the one before */
-    uint32_t first_index, wrong_index;
-    bool any, wrong;
 };
 
 static int worker_open(void *tool, void **worker, struct cdp_err *err)
@@ -119,24 +113,7 @@ static void worker_close(void *tool, void *worker)
     struct worker *w = worker;
     (void)tool;
     cdp_buf_free(&w->key);
-    cdp_buf_free(&w->first);
-    cdp_buf_free(&w->last);
     free(w);
-}
-
-/* Appends the record's key to w->key. */
-static int encode(struct order *o, struct worker *w, const struct cdp_rec *r, struct cdp_err *err)
-{
-    int rc = cdp_keyspec_encode(&o->key, r->fields, (enum cdp_key_missing)o->opt.missing, &w->key, err);
-    if (rc == 0)
-        return CDP_REC_KEEP;
-    return rc > 0 || err->exit == CDP_EXIT_DATA ? CDP_REC_REJECT : -1;
-}
-
-/* A record's place in the input. */
-static uint64_t place(const struct cdp_batch *b, uint32_t index)
-{
-    return b->block.seq << 32 | index;
 }
 
 /* ---- sorting ---- */
@@ -146,10 +123,11 @@ static int sort_record(void *tool, struct cdp_batch *b, const struct cdp_rec *r,
     struct order *o = tool;
     struct worker *w = b->worker;
     cdp_buf_clear(&w->key);
-    int rc = encode(o, w, r, err);
-    if (rc != CDP_REC_KEEP)
-        return rc;
-    return cdp_sort_add(o->sort, w->feed, w->key.data, w->key.len, place(b, r->index), r->line, r->full, err);
+    int rc = cdp_keyspec_encode(&o->key, r->fields, (enum cdp_key_missing)o->opt.missing, &w->key, err);
+    if (rc != 0)
+        return rc > 0 || err->exit == CDP_EXIT_DATA ? CDP_REC_REJECT : -1;
+    uint64_t place = b->block.seq << 32 | r->index; /* in the input */
+    return cdp_sort_add(o->sort, w->feed, w->key.data, w->key.len, place, r->line, r->full, err);
 }
 
 static int run_sort(struct order *o, struct cdp_err *err)
@@ -171,81 +149,14 @@ static int run_sort(struct order *o, struct cdp_err *err)
     return 0;
 }
 
-/* ---- --check ---- */
-
-static int compare(const struct cdp_buf *a, const struct cdp_buf *b)
-{
-    size_t n = a->len < b->len ? a->len : b->len;
-    int c = n ? memcmp(a->data, b->data, n) : 0;
-    return c ? c : (a->len > b->len) - (a->len < b->len);
-}
-
-/* May `next` follow `last`? */
-static bool follows(const struct order *o, const struct cdp_buf *last, const struct cdp_buf *next)
-{
-    int c = compare(last, next);
-    return c < 0 || (c == 0 && !o->opt.unique);
-}
-
-static int check_begin(void *tool, struct cdp_batch *b, struct cdp_err *err)
-{
-    struct worker *w = b->worker;
-    (void)tool, (void)err;
-    w->any = w->wrong = false;
-    return 0;
-}
-
-static int check_record(void *tool, struct cdp_batch *b, const struct cdp_rec *r, struct cdp_err *err)
-{
-    struct order *o = tool;
-    struct worker *w = b->worker;
-    cdp_buf_clear(&w->key);
-    int rc = encode(o, w, r, err);
-    if (rc != CDP_REC_KEEP)
-        return rc;
-    if (!w->any) {
-        cdp_buf_clear(&w->first);
-        cdp_buf_add(&w->first, w->key.data, w->key.len);
-        w->first_index = r->index;
-        w->any = true;
-    } else if (!w->wrong && !follows(o, &w->last, &w->key)) {
-        w->wrong = true;
-        w->wrong_index = r->index;
-    }
-    struct cdp_buf swap = w->last;
-    w->last = w->key;
-    w->key = swap;
-    return cdp_buf_check(&w->first, err) < 0 ? -1 : CDP_REC_DROP;
-}
-
-static int check_apply(void *tool, struct cdp_batch *b, struct cdp_err *err)
-{
-    struct order *o = tool;
-    struct worker *w = b->worker;
-    if (!w->any)
-        return 0;
-    bool border = o->any && !follows(o, &o->last, &w->first);
-    if (border || w->wrong)
-        return cdp_err_set(err, CDP_EXIT_DATA, "%s:%llu: %s", cdp_batch_source(b),
-                           (unsigned long long)cdp_batch_line(b, border ? w->first_index : w->wrong_index),
-                           o->opt.unique ? "out of order, or a key again" : "out of order");
-    cdp_buf_clear(&o->last);
-    cdp_buf_add(&o->last, w->last.data, w->last.len);
-    o->any = true;
-    return cdp_buf_check(&o->last, err);
-}
+/* ---- --check and --merge ---- */
 
 static int run_check(struct order *o, struct cdp_err *err)
 {
-    static const struct cdp_flow_ops ops = {.worker_open = worker_open,
-                                            .worker_close = worker_close,
-                                            .begin = check_begin,
-                                            .record = check_record,
-                                            .apply = check_apply};
-    return cdp_flow_run(&o->flow, &ops, o, NULL, 0, err);
+    struct cdp_check_opts opts = {
+        .key = &o->key, .missing = (enum cdp_key_missing)o->opt.missing, .unique = o->opt.unique};
+    return cdp_check_run(&o->flow, &opts, err);
 }
-
-/* ---- --merge ---- */
 
 static int run_merge(struct order *o, struct cdp_err *err)
 {
@@ -312,6 +223,8 @@ static int setup(struct order *o, struct cdp_err *err)
     const struct options *opt = &o->opt;
     if (opt->merge + opt->check + (opt->lateness != NULL) > 1)
         return cdp_err_set(err, CDP_EXIT_USAGE, "only one of --merge, --check and --lateness");
+    if (opt->check && opt->common.output)
+        return cdp_err_set(err, CDP_EXIT_USAGE, "--check writes nothing, so it takes no -o");
     if (!opt->lateness && (opt->time || opt->late))
         return cdp_err_set(err, CDP_EXIT_USAGE, "-t and --late go with --lateness");
     if (parse_keys(o, err) < 0 || (opt->lateness && parse_lateness(o, err) < 0))
@@ -337,6 +250,5 @@ int main(int argc, char **argv)
         rc = run(&o, &err);
     cdp_sort_free(o.sort);
     cdp_keyspec_free(&o.key);
-    cdp_buf_free(&o.last);
     return cdp_flow_end(&o.flow, rc, &err);
 }
