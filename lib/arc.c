@@ -230,6 +230,24 @@ static bool all_zero(const char *p, size_t n)
     return n == 0;
 }
 
+/* All of a file is the beginning of a magic number, and is no text: it was cut there. */
+static bool is_begun(const char *p, size_t n, const char *magic, size_t len)
+{
+    size_t binary = 0;
+    while (binary < n && (unsigned char)p[binary] >= ' ' && (unsigned char)p[binary] < 0x80)
+        binary++;
+    return n > 1 && n < len && binary < n && memcmp(p, magic, n) == 0;
+}
+
+/* BZh, the block size, and the number of a block or of the end; at the end of the file at least the first digit of it. */
+static bool is_bzip2(const char *p, size_t n, bool eof)
+{
+    size_t have = n < 10 ? n : 10;
+    return (n >= 10 || (eof && n > 4)) && memcmp(p, "BZh", 3) == 0 && p[3] >= '1' && p[3] <= '9' &&
+           (memcmp(p + 4, "1AY&SY", have - 4) == 0 ||
+            memcmp(p + 4, "\x17\x72\x45\x38\x50\x90", have - 4) == 0);
+}
+
 /* A header block whose checksum is right: the bytes' sum, with the checksum's own eight taken as blanks; old tars took
  * bytes as signed. */
 static bool is_tar(const char *p)
@@ -266,11 +284,10 @@ static enum kind judge(const char *p, size_t n, bool eof)
     if (strchr("{[\" \t\r\n", p[0]) && p[0])
         return PLAIN;
     for (size_t i = 0; i < sizeof magics / sizeof *magics; i++)
-        if (n >= magics[i].n && memcmp(p, magics[i].bytes, magics[i].n) == 0)
+        if ((n >= magics[i].n && memcmp(p, magics[i].bytes, magics[i].n) == 0) ||
+            (eof && is_begun(p, n, magics[i].bytes, magics[i].n)))
             return magics[i].kind;
-    /* BZh, the block size, and the number of a block or of the end. */
-    if (n >= 10 && memcmp(p, "BZh", 3) == 0 && p[3] >= '1' && p[3] <= '9' &&
-        (memcmp(p + 4, "1AY&SY", 6) == 0 || memcmp(p + 4, "\x17\x72\x45\x38\x50\x90", 6) == 0))
+    if (is_bzip2(p, n, eof))
         return BZIP2;
     /* A skippable frame of zstd or lz4; zstd's tools are the ones that begin with such. */
     if (n >= 4 && (p[0] & 0xf0) == 0x50 && memcmp(p + 1, "\x2a\x4d\x18", 3) == 0)

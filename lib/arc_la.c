@@ -5,11 +5,13 @@
  *
  * libarchive takes an archive that ends early for a whole one in places, so the bytes that pass on their way to it are
  * watched: a tar stream has to end in a block of zeros (POSIX pax, "ustar Interchange Format"), a zip stream in its
- * end of central directory record (APPNOTE.TXT 4.3.16), and a packed stream with the last byte of its last frame.
+ * end of central directory record (APPNOTE.TXT 4.3.16), and a packed stream with the last byte of its last frame, beyond
+ * which it gets nothing (lib/arc_frame; bzip2, whose blocks end within bytes, says itself how far it came).
  *
  * Memory: one block of input and what libarchive keeps for the format. */
 #include "lib/arc_la.h"
 
+#include "lib/arc_frame.h"
 #include "lib/mem.h"
 
 #include <archive.h>
@@ -88,13 +90,15 @@ static void load(void)
 static const struct {
     const char *what; /* for messages */
     int filter;       /* 0: a container */
+    bool framed;      /* its frames are watched */
+    enum cdp_frame_format format;
 } kinds[] = {
-    [CDP_LA_ZSTD] = {"zstd data", ARCHIVE_FILTER_ZSTD},
-    [CDP_LA_XZ] = {"xz data", ARCHIVE_FILTER_XZ},
-    [CDP_LA_BZIP2] = {"bzip2 data", ARCHIVE_FILTER_BZIP2},
-    [CDP_LA_LZ4] = {"lz4 data", ARCHIVE_FILTER_LZ4},
-    [CDP_LA_TAR] = {"tar archive", 0},
-    [CDP_LA_ZIP] = {"zip archive", 0},
+    [CDP_LA_ZSTD] = {"zstd data", ARCHIVE_FILTER_ZSTD, true, CDP_FRAME_ZSTD},
+    [CDP_LA_XZ] = {"xz data", ARCHIVE_FILTER_XZ, true, CDP_FRAME_XZ},
+    [CDP_LA_BZIP2] = {.what = "bzip2 data", .filter = ARCHIVE_FILTER_BZIP2},
+    [CDP_LA_LZ4] = {"lz4 data", ARCHIVE_FILTER_LZ4, true, CDP_FRAME_LZ4},
+    [CDP_LA_TAR] = {.what = "tar archive"},
+    [CDP_LA_ZIP] = {.what = "zip archive"},
 };
 
 struct cdp_la {
@@ -104,10 +108,15 @@ struct cdp_la {
     void *source;
     int seek_fd;
     off_t base;
-    char *block;           /* BLOCK bytes of input */
+    char *block;    /* BLOCK bytes of input, */
+    size_t at, len; /* of which [at, len) have not been fed (framed kinds) */
+    struct cdp_frame frame;
     struct cdp_err failed; /* the source's error, where failing is set */
     bool failing;
-    bool eof;     /* the source has ended */
+    bool eof;     /* the source has ended, */
+    bool cut;     /* within a frame */
+    bool garbage; /* what comes next is no frame, and is not fed */
+    bool empty;   /* a packed stream of nothing */
     bool done;    /* nothing more comes out */
     bool stepped; /* to a first member */
     /* Of the bytes fed so far: */
@@ -152,17 +161,57 @@ static void watch_tar(struct cdp_la *la, const char *p, size_t n)
     la->zeros = zeros < n ? zeros : la->zeros + zeros;
 }
 
+/* Bytes of the source behind the first `keep` of the block. */
+static ssize_t fetch(struct cdp_la *la, size_t keep)
+{
+    ssize_t n = la->failing ? -1 : la->read(la->source, la->block + keep, BLOCK - keep, &la->failed);
+    la->failing = n < 0;
+    la->eof = n == 0;
+    return n;
+}
+
+/* Bytes of frames, without such as hold nothing; none where something else comes next. */
+static ssize_t fetch_frames(struct cdp_la *la, const void **buf)
+{
+    while (!la->garbage) {
+        char *p = la->block + la->at;
+        size_t left = la->len - la->at;
+        struct cdp_frame_step s = cdp_frame_look(&la->frame, p, left);
+        *buf = p;
+        la->at += s.take + s.drop;
+        if (s.take)
+            return (ssize_t)s.take;
+        if (s.drop)
+            continue;
+        bool whole = cdp_frame_whole(&la->frame);
+        bool few = whole && la->frame.later && left > 0 && left < CDP_FRAME_MAGIC;
+        la->garbage = s.garbage || (la->eof && few);
+        if (la->garbage)
+            break;
+        if (la->eof) { /* an unpacker that gets what is left sees that something is missing */
+            la->cut = la->cut || left > 0 || !whole;
+            la->at = la->len;
+            return (ssize_t)left;
+        }
+        memmove(la->block, p, left);
+        la->at = 0;
+        la->len = left;
+        ssize_t n = fetch(la, left);
+        if (n < 0)
+            return -1;
+        la->len += (size_t)n;
+    }
+    return 0;
+}
+
 static la_ssize_t on_read(struct archive *archive, void *client, const void **buf)
 {
     (void)archive;
     struct cdp_la *la = client;
     *buf = la->block;
-    ssize_t n = la->failing ? -1 : la->read(la->source, la->block, BLOCK, &la->failed);
-    if (n < 0) {
-        la->failing = true;
+    ssize_t n = kinds[la->kind].framed ? fetch_frames(la, buf) : fetch(la, 0);
+    if (n < 0)
         return -1;
-    }
-    la->eof = n == 0;
     if (la->kind == CDP_LA_TAR)
         watch_tar(la, la->block, (size_t)n);
     else if (la->kind == CDP_LA_ZIP)
@@ -234,13 +283,16 @@ static int begin(struct cdp_la *la, struct cdp_err *err)
         return fail(la, err);
     if (!packed)
         return 0;
+    la->empty = kinds[la->kind].framed && la->fed == 0;
+    if (la->empty)
+        return 0;
     if (fn.archive_filter_code(a, 0) != kinds[la->kind].filter)
         return fail(la, err);
     struct archive_entry *entry;
     int rc = fn.archive_read_next_header(a, &entry);
     if (rc != ARCHIVE_OK && rc != ARCHIVE_EOF)
         return fail(la, err);
-    la->done = rc == ARCHIVE_EOF;
+    la->empty = rc == ARCHIVE_EOF;
     return 0;
 }
 
@@ -256,6 +308,7 @@ struct cdp_la *cdp_la_open(enum cdp_la_kind kind, cdp_read_fn *read, void *sourc
     if (!la)
         return NULL;
     la->kind = kind;
+    la->frame.format = kinds[kind].format;
     la->read = read;
     la->source = source;
     la->seek_fd = seek_fd;
@@ -287,9 +340,21 @@ void cdp_la_close(struct cdp_la *la)
 static int drain(struct cdp_la *la, struct cdp_err *err)
 {
     const void *p;
-    while (!la->eof)
+    while (!la->eof && !la->garbage)
         if (on_read(la->archive, la, &p) < 0)
             return fail(la, err);
+    return 0;
+}
+
+/* After the last byte of a packed stream: is that where the source ends? */
+static int check_stream(struct cdp_la *la, struct cdp_err *err)
+{
+    if (drain(la, err) < 0)
+        return -1;
+    if (la->cut)
+        return fail(la, err);
+    if (la->garbage || (uint64_t)fn.archive_filter_bytes(la->archive, -1) < la->fed)
+        return cdp_err_set(err, CDP_EXIT_DATA, "trailing garbage after %s", kinds[la->kind].what);
     return 0;
 }
 
@@ -349,16 +414,12 @@ static int more(struct cdp_la *la, struct cdp_err *err)
     la_int64_t at;
     int rc;
     do
-        rc = fn.archive_read_data_block(la->archive, &p, &n, &at);
+        rc = la->empty ? ARCHIVE_EOF : fn.archive_read_data_block(la->archive, &p, &n, &at);
     while (rc == ARCHIVE_OK && n == 0);
     if (rc == ARCHIVE_EOF) {
-        la->done = true;
-        if (!kinds[la->kind].filter)
-            return 0;
-        if (drain(la, err) < 0)
+        if (kinds[la->kind].filter && check_stream(la, err) < 0)
             return -1;
-        if ((uint64_t)fn.archive_filter_bytes(la->archive, -1) < la->fed)
-            return cdp_err_set(err, CDP_EXIT_DATA, "trailing garbage after %s", kinds[la->kind].what);
+        la->done = true;
         return 0;
     }
     if (rc != ARCHIVE_OK)

@@ -239,6 +239,27 @@ first" ]
     done
 }
 
+@test "zstd, xz, bzip2, lz4: all frames, empty ones too; garbage behind the last" {
+    "$BUILD/generate" --kind events --bytes 300K >want
+    echo '{"x":1}' >garbage
+    local c n=0
+    for c in 'zstd -q' xz bzip2 'lz4 -q'; do
+        command -v "${c%% *}" >/dev/null || continue
+        { : | $c -c && head -n 100 want | $c -c && : | $c -c && tail -n +101 want | $c -c && : | $c -c; } >packed
+        cdp-cat packed >out
+        same want out
+        cat packed | cdp-cat >out
+        same want out
+        cat packed garbage >with
+        run bash -c 'cdp-cat with >out'
+        [ "$status" -eq 1 ]
+        [ "$output" = "cdp-cat: with: trailing garbage after ${c%% *} data" ]
+        same want out
+        n=$((n + 1))
+    done
+    [ $n -ge 1 ]
+}
+
 @test "what stands before a fault is written, what comes after it is not" {
     head -n 3 "$SAMPLES/events.ndjson" >good
     gzip -c "$SAMPLES/events.ndjson" | head -c 2000 >bad
