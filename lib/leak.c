@@ -3,15 +3,19 @@
  * One quick count over the text decides whether there can be any; most strings end there.  Then each '@' is looked at,
  * and each token of digits: groups of digits with what people put between them.  A token that is glued to letters is part
  * of an id, a hash or a time, and no number.  Card numbers: ISO/IEC 7812-1 (Luhn's check digit) and the issuers' prefixes.
- * Constant memory; linear time. */
+ * Text that is not ASCII is looked at after digits, blanks and dashes have become those of ASCII.
+ * Linear time; memory: a copy of the longest text that is escaped or not ASCII. */
 #include "lib/leak.h"
 
 #define MAX_GROUPS 12
-#define MIN_DIGITS 8 /* of the shortest phone number there is a rule for */
+#define CARD_GROUPS                                                                                          \
+    8 /* of a token in which a card number in groups is looked for: with an expiry date, a check value */
+#define AREA_DIGITS 6 /* that may stand in front of a separator with blanks: country and area */
+#define MIN_DIGITS 8  /* of the shortest phone number there is a rule for */
 
 struct token {
     size_t from, to; /* from the first sign or digit to behind the last digit */
-    bool plus;
+    bool plus, card; /* one group is a card number by itself */
     size_t n, digits;
     const char *group[MAX_GROUPS];
     size_t len[MAX_GROUPS];
@@ -112,29 +116,34 @@ static bool is_card(const char *d, size_t n)
     return sum % 10 == 0;
 }
 
-/* Printed as on the card: 4-4-4-4, with up to three more, or 4-6-5, or 4-6-4. */
-static bool grouped_card(const struct token *t)
+/* Are the groups from `first` on printed as on a card: with so many digits each, 0 for up to three? */
+static bool card_at(const struct token *t, size_t first, const size_t *shape, size_t groups)
 {
     char digits[20];
     size_t n = 0;
-    if (t->plus || t->digits > 19 || t->digits < 13 || t->n < 3 || t->n > 5)
+    if (first + groups > t->n)
         return false;
-    for (size_t i = 0; i < t->n; i++) {
-        size_t want = t->n == 3 && i ? (i == 1 ? 6 : t->len[2]) : i == 4 ? t->len[4] : 4;
-        if (t->len[i] != want || (i && t->between[i] != ' ' && t->between[i] != '-'))
+    for (size_t i = 0; i < groups; i++) {
+        size_t len = t->len[first + i];
+        char between = t->between[first + i];
+        if ((shape[i] ? len != shape[i] : len > 3) || (i && between != ' ' && between != '-'))
             return false;
-        memcpy(digits + n, t->group[i], t->len[i]);
-        n += t->len[i];
+        memcpy(digits + n, t->group[first + i], len);
+        n += len;
     }
     return is_card(digits, n);
 }
 
 static bool has_card(const struct token *t)
 {
-    for (size_t i = 0; i < t->n; i++)
-        if (is_card(t->group[i], t->len[i]))
+    static const size_t four[] = {4, 4, 4, 4, 0}, amex[] = {4, 6, 5}, diners[] = {4, 6, 4};
+    if (t->card)
+        return true;
+    for (size_t i = 0; t->n <= CARD_GROUPS && i < t->n; i++)
+        if (card_at(t, i, four, 4) || card_at(t, i, four, 5) || card_at(t, i, amex, 3) ||
+            card_at(t, i, diners, 3))
             return true;
-    return grouped_card(t);
+    return false;
 }
 
 /* ---- phone numbers ---- */
@@ -176,17 +185,33 @@ static bool is_grouped(const struct token *t)
     return !(t->len[0] == 4 && (memcmp(d, "19", 2) == 0 || memcmp(d, "20", 2) == 0));
 }
 
+/* 8 to 15 digits from the plus on; what follows them may be anything. */
+static bool is_international(const struct token *t)
+{
+    size_t digits = 0;
+    for (size_t i = 0; i < t->n && digits < 8; i++)
+        digits += t->len[i];
+    return digits >= 8 && digits <= 15 && t->group[0][0] != '0';
+}
+
+/* 05.02.2026, and whatever else */
+static bool begins_with_date(const struct token *t)
+{
+    return t->n > 2 && t->len[0] == 2 && t->len[1] == 2 && t->len[2] == 4 && t->between[1] == t->between[2] &&
+           strchr("./-", t->between[1]);
+}
+
 static bool is_phone(const struct token *t)
 {
     const char *d = t->group[0];
     if (t->plus)
-        return t->digits >= 8 && t->digits <= 15 && *d != '0';
+        return is_international(t);
     if (t->digits < 9)
         return false;
     if (t->len[0] > 1 && d[0] == '0' && d[1] == '0')
         return t->digits >= 11 && t->digits <= 17 && t->len[0] > 2 && d[2] != '0';
     if (*d == '0' && t->len[0] > 1) /* a trunk prefix */
-        return t->digits <= 12 && !(t->n == 2 && t->between[1] == '.');
+        return t->digits <= 12 && !(t->n == 2 && t->between[1] == '.') && !begins_with_date(t);
     return is_american(t) || is_grouped(t);
 }
 
@@ -206,6 +231,20 @@ static size_t separator(const char *s, const char *end, char *between)
     return (opens || closes) && end - s > 2 && is_digit(s[2]) ? 2 : 0;
 }
 
+/* The same for blanks with one '/' or '-' among them: up to three bytes, as in "030 / 123456". */
+static size_t wide_separator(const char *s, const char *end, char *between)
+{
+    size_t n = 0;
+    *between = ' ';
+    for (; n < 3 && s + n < end && (s[n] == ' ' || s[n] == '/' || s[n] == '-'); n++) {
+        if (s[n] != ' ' && *between != ' ')
+            return 0;
+        if (s[n] != ' ')
+            *between = s[n];
+    }
+    return s + n < end && is_digit(s[n]) ? n : 0;
+}
+
 /* The token whose first digit is at s[i]. */
 static void take_token(const char *s, size_t n, size_t i, struct token *t)
 {
@@ -213,7 +252,14 @@ static void take_token(const char *s, size_t n, size_t i, struct token *t)
     t->from = i - (i && s[i - 1] == '(');
     t->plus = t->from && s[t->from - 1] == '+';
     t->from -= t->plus;
+    t->card = false;
     t->n = t->digits = 0;
+    if (i > 1 && s[i] == '2' && s[i - 1] == '%' && n - i > 2 && (s[i + 1] | 32) == 'b' &&
+        is_digit(s[i + 2])) {
+        t->plus = true; /* %2B */
+        t->from--;
+        p += 2;
+    }
     for (;;) {
         const char *from = p;
         while (p < end && is_digit(*p))
@@ -224,8 +270,11 @@ static void take_token(const char *s, size_t n, size_t i, struct token *t)
         }
         t->n += t->n < MAX_GROUPS;
         t->digits += (size_t)(p - from);
+        t->card |= is_card(from, (size_t)(p - from));
         char between = 0;
         size_t skip = separator(p, end, &between);
+        if (!skip && t->digits <= AREA_DIGITS)
+            skip = wide_separator(p, end, &between);
         if (!skip)
             break;
         if (t->n < MAX_GROUPS)
@@ -252,7 +301,7 @@ static bool glued(const char *s, size_t n, const struct token *t)
         return false; /* an extension */
     while (j < n && joins(s[j]))
         j++;
-    return j < n && (is_word(s[j]) || s[j] == ':' || s[j] == '@');
+    return j < n && (is_word(s[j]) || s[j] == '@' || (s[j] == ':' && n - j > 1 && is_digit(s[j + 1])));
 }
 
 unsigned cdp_leak_text(const char *s, size_t n)
@@ -282,6 +331,68 @@ unsigned cdp_leak_text(const char *s, size_t n)
     return found;
 }
 
+/* ---- other scripts ---- */
+
+/* The character at s, and its length; the text is UTF-8, or WTF-8. */
+static uint32_t char_at(const unsigned char *s, size_t n, size_t *len)
+{
+    size_t want = *s < 0xc0 ? 1 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : 4;
+    *len = want < n ? want : n;
+    uint32_t c = *s < 0x80 ? *s : *s & (0x7fu >> want);
+    for (size_t i = 1; i < *len; i++)
+        c = c << 6 | (s[i] & 63u);
+    return c;
+}
+
+/* What a character of Unicode stands for in numbers and addresses, where that is ASCII: decimal digits of all scripts,
+ * full-width forms, blanks and dashes.  0: nothing, as marks of direction and other invisible ones; -1: itself. */
+static int ascii_of(uint32_t c)
+{
+    static const uint16_t zero[] = {0x660,  0x6f0,  0x7c0,  0x966,  0x9e6,  0xa66,  0xae6,  0xb66,  0xbe6,
+                                    0xc66,  0xce6,  0xd66,  0xde6,  0xe50,  0xed0,  0xf20,  0x1040, 0x1090,
+                                    0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0, 0x1c40,
+                                    0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0};
+    if (c >= 0xff01 && c <= 0xff5e)
+        return (int)(c - 0xff01 + '!');
+    if (c >= 0x1d7ce && c <= 0x1d7ff)
+        return (int)((c - 0x1d7ce) % 10 + '0');
+    if (c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x202f || c == 0x205f || c == 0x3000)
+        return ' ';
+    if ((c >= 0x2010 && c <= 0x2015) || c == 0x2212)
+        return '-';
+    if (c == 0xad || (c >= 0x200b && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||
+        (c >= 0x2060 && c <= 0x2069) || c == 0xfeff)
+        return 0;
+    for (size_t i = 0; i < sizeof zero / sizeof *zero && zero[i] <= c; i++)
+        if (c - zero[i] < 10)
+            return (int)(c - zero[i] + '0');
+    return -1;
+}
+
+/* In place; returns the new length. */
+static size_t fold(char *s, size_t n)
+{
+    size_t kept = 0, len;
+    for (size_t i = 0; i < n; i += len) {
+        int c = ascii_of(char_at((unsigned char *)s + i, n - i, &len));
+        if (c > 0)
+            s[kept++] = (char)c;
+        if (c >= 0)
+            continue;
+        memmove(s + kept, s + i, len);
+        kept += len;
+    }
+    return kept;
+}
+
+static bool is_ascii(const char *s, size_t n)
+{
+    unsigned char high = 0;
+    for (size_t i = 0; i < n; i++)
+        high |= (unsigned char)s[i];
+    return high < 0x80;
+}
+
 /* ---- values ---- */
 
 static void count(unsigned found, uint64_t counts[CDP_LEAK_KINDS])
@@ -294,6 +405,14 @@ static void count_string(struct cdp_val v, struct cdp_buf *scratch, uint64_t cou
 {
     size_t n;
     const char *s = cdp_val_str(v, scratch, &n);
+    if (!is_ascii(s, n)) {
+        if (s != scratch->data) {
+            cdp_buf_clear(scratch);
+            cdp_buf_add(scratch, s, n);
+        }
+        n = fold(scratch->data, scratch->len);
+        s = scratch->data;
+    }
     count(cdp_leak_text(s, n), counts);
 }
 
