@@ -100,7 +100,7 @@ static int encode_num(const struct cdp_keypart *part, struct cdp_val v, struct c
     if (scratch.failed)
         rc = cdp_buf_check(&scratch, err);
     else if (v.type == CDP_NUMBER)
-        rc = cdp_key_value(v, out, err);
+        rc = cdp_key_value(v, out, err) < 0 ? cdp_err_prefix(err, "key %s", part->text) : 0;
     else
         rc = cdp_err_set(err, CDP_EXIT_DATA, "key %s: not a number", part->text);
     cdp_buf_free(&scratch);

@@ -129,7 +129,7 @@ static int write_parts(struct cdp_run_writer *w, struct iovec *iov, size_t n, st
 {
     uint64_t begin = now_ns(), bytes = 0;
     for (size_t i = 0; i < n; i++) {
-        if (cdp_write_all(w->run->fd, iov[i].iov_base, iov[i].iov_len, "temporary file", err) < 0)
+        if (cdp_write_all(w->run->fd, iov[i].iov_base, iov[i].iov_len, "temporary file (see -T)", err) < 0)
             return -1;
         bytes += iov[i].iov_len;
     }

@@ -67,6 +67,9 @@ run_tool() { run --separate-stderr "$@"; }
     run_tool cdp-dedup -k id --keep-max t in
     [ "$output" = '{"id":1,"t":5,"x":"b"}
 {"id":2,"t":9}' ]
+    run_tool cdp-dedup -k id --keep-max x in
+    [ "$status" -eq 1 ]
+    [ "$stderr" = "cdp-dedup: in:4: key x is missing or null" ]
     tac in >rev
     run_tool cdp-dedup -k id --keep-min t rev
     [ "$(sort <<<"$output")" = '{"id":1,"t":3,"x":"c"}

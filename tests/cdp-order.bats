@@ -238,6 +238,11 @@ lines()
     [[ "$stderr" == 'cdp-order: '*nowhere* ]]
     TMPDIR=$PWD/nowhere run_tool cdp-order -k k -S 256K --tmpdir "$PWD" in
     [ "$status" -eq 0 ]
+    full() { trap '' XFSZ && ulimit -f 100 && cdp-order -k k -S 256K in; }
+    run_tool full
+    [ "$status" -eq 3 ]
+    [ -z "$output" ]
+    [ "$stderr" = 'cdp-order: temporary file (see -T): cannot write: File too large' ]
     no_temps
 }
 
@@ -249,6 +254,8 @@ lines()
         [ -z "$output" ]
         [ "${#stderr_lines[@]}" -eq 1 ]
     done
+    run_tool cdp-order --lateness 1h -t t:time in
+    [ "$stderr" = "cdp-order: -t: path 't:time': unexpected character at 2" ]
     run_tool cdp-order -k k nowhere
     [ "$status" -eq 3 ]
     [[ "$stderr" == 'cdp-order: nowhere: '* ]]

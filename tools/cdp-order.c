@@ -183,7 +183,7 @@ static int parse_lateness(struct order *o, struct cdp_err *err)
         return cdp_err_set(err, CDP_EXIT_USAGE,
                            "--lateness takes a duration such as 90s, 15m, 6h or 3d, not '%s'", opt->lateness);
     o->lateness.slot = cdp_plan_add_text(o->flow.plan, opt->time, err);
-    return o->lateness.slot < 0 ? -1 : 0;
+    return o->lateness.slot < 0 ? cdp_err_prefix(err, "-t") : 0;
 }
 
 static int run_lateness(struct order *o, struct cdp_err *err)

@@ -698,6 +698,8 @@ static void specs(void)
     refuses("n:num", "{\"n\":true}", CDP_KEY_MISSING_NULL, -1, "key n: not a number");
     refuses("n", "{\"n\":1e4611686018427387904}", CDP_KEY_MISSING_NULL, -1,
             "key n: a number's exponent is past 62 bits");
+    refuses("n:num", "{\"n\":\"1e4611686018427387904\"}", CDP_KEY_MISSING_NULL, -1,
+            "key n: a number's exponent is past 62 bits");
 
     static const char *const form = "expected PATH[:time|:num][:desc]";
     static const struct {
