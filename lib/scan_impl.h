@@ -23,7 +23,7 @@ struct frame {
     const struct cdp_node *node; /* of the container; NULL: unwanted */
     const char *start;
     uint32_t index; /* of the array's current element; counted where node is set */
-    bool object;
+    enum { LINE, OBJECT, ARRAY } is;
 };
 
 #if defined(__AVX2__)
@@ -366,13 +366,13 @@ static inline void note_length(struct cdp_memo_key *key, size_t n)
 const char *SCAN_LINE(const struct cdp_plan *plan, struct cdp_memo *memo, const char *line,
                       struct cdp_val *fields, struct cdp_scan_fault *fault)
 {
-    struct frame stack[CDP_MAX_DEPTH];
-    size_t depth = 0;
+    struct frame stack[CDP_MAX_DEPTH + 1], *top = stack;
     const struct cdp_node *want = NULL; /* of the value that comes next */
     cdp_simd_high high = cdp_simd_none();
     const char *p = space(line), *start;
     uint8_t type;
     bool escaped = false;
+    top->is = LINE;
     struct cdp_memo_key *last =
         memo ? &memo->first : NULL; /* the key read last, NULL where it is not remembered */
     struct cdp_memo_key *known;
@@ -399,9 +399,9 @@ value:
             note_length(last, (size_t)(p - start - 2));
         break;
     case '{':
-        if (UNLIKELY(depth == CDP_MAX_DEPTH))
+        if (UNLIKELY(top == stack + CDP_MAX_DEPTH))
             FAULT(p, "nested deeper than 512");
-        stack[depth++] = (struct frame){want, p, 0, true};
+        *++top = (struct frame){want, p, 0, OBJECT};
         text = ++p;
         if (last && (known = recall(last, p, want, CDP_MEMO_BRACE)))
             goto known_key;
@@ -410,9 +410,9 @@ value:
             goto key;
         goto close;
     case '[':
-        if (UNLIKELY(depth == CDP_MAX_DEPTH))
+        if (UNLIKELY(top == stack + CDP_MAX_DEPTH))
             FAULT(p, "nested deeper than 512");
-        stack[depth++] = (struct frame){want, p, 0, false};
+        *++top = (struct frame){want, p, 0, ARRAY};
         p = space(p + 1);
         if (*p == ']')
             goto close;
@@ -448,13 +448,9 @@ value:
         fields[want->slot] = (struct cdp_val){start, (uint32_t)(p - start), type, escaped};
 
 after:
-    if (depth == 0) {
-        p = space(p);
-        goto end;
-    }
-    if (stack[depth - 1].object) {
+    if (LIKELY(top->is == OBJECT)) {
         text = p;
-        if (last && LIKELY((known = recall(last, p, stack[depth - 1].node, CDP_MEMO_VALUE)) != NULL))
+        if (last && LIKELY((known = recall(last, p, top->node, CDP_MEMO_VALUE)) != NULL))
             goto known_key;
         p = space(p);
         if (LIKELY(*p == ',')) {
@@ -466,9 +462,10 @@ after:
         FAULT(p, *p == '\n' ? "the line ends inside an object" : "expected ',' or '}' after a value");
     }
     p = space(p);
+    if (top->is == LINE)
+        goto end;
     if (*p == ',') {
-        struct frame *f = &stack[depth - 1];
-        want = f->node ? element(f->node, ++f->index) : NULL;
+        want = top->node ? element(top->node, ++top->index) : NULL;
         p = space(p + 1);
         goto value;
     }
@@ -478,10 +475,10 @@ after:
 close:
     p++;
     {
-        const struct frame *f = &stack[--depth];
+        const struct frame *f = top--;
         if (f->node && f->node->slot >= 0)
             fields[f->node->slot] = (struct cdp_val){f->start, (uint32_t)(p - f->start),
-                                                     f->object ? CDP_OBJECT : CDP_ARRAY, false};
+                                                     f->is == OBJECT ? CDP_OBJECT : CDP_ARRAY, false};
     }
     goto after;
 
@@ -493,7 +490,7 @@ key:
     p = string(p, &escaped, &high, fault);
     if (UNLIKELY(!p))
         return NULL;
-    want = stack[depth - 1].node;
+    want = top->node;
     if (want) {
         want = LIKELY(!escaped) ? plain_key(want, start, p) : escaped_key(want, start, p);
         if (want && want->belows)
@@ -504,7 +501,7 @@ key:
         FAULT(p, "expected ':' after a key");
     p = space(p + 1);
     if (memo)
-        last = escaped ? NULL : remember(memo, last, text, p, stack[depth - 1].node, want);
+        last = escaped ? NULL : remember(memo, last, text, p, top->node, want);
     goto value;
 
 known_key:

@@ -14,6 +14,10 @@
 #include <stdint.h>
 #include <string.h>
 
+/* '"', '\' and 0x1f, each in all bytes of a vector.  A compiler that sees such a constant makes it anew at each use, which takes
+ * longer than to load it. */
+extern const char cdp_simd_marks[3][32];
+
 #if defined(CDP_SIMD_SCALAR) || !(defined(__AVX2__) || defined(__SSE2__) || defined(__aarch64__))
 #define CDP_SIMD_NAME "scalar"
 #define CDP_SIMD_STRIDE 8
@@ -64,12 +68,17 @@ static inline cdp_simd_high cdp_simd_none(void)
     return _mm256_setzero_si256();
 }
 
+static inline __m256i cdp_simd_mark(unsigned i)
+{
+    return _mm256_load_si256((const __m256i *)(const void *)cdp_simd_marks[i]);
+}
+
 static inline uint64_t cdp_simd_stops(const char *p, cdp_simd_high *high)
 {
     __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)p);
-    __m256i quote = _mm256_cmpeq_epi8(v, _mm256_set1_epi8('"'));
-    __m256i slash = _mm256_cmpeq_epi8(v, _mm256_set1_epi8('\\'));
-    __m256i below = _mm256_cmpeq_epi8(_mm256_max_epu8(v, _mm256_set1_epi8(0x1f)), _mm256_set1_epi8(0x1f));
+    __m256i quote = _mm256_cmpeq_epi8(v, cdp_simd_mark(0));
+    __m256i slash = _mm256_cmpeq_epi8(v, cdp_simd_mark(1));
+    __m256i below = _mm256_cmpeq_epi8(_mm256_max_epu8(v, cdp_simd_mark(2)), cdp_simd_mark(2));
     *high = _mm256_or_si256(*high, v);
     return (uint32_t)_mm256_movemask_epi8(_mm256_or_si256(_mm256_or_si256(quote, slash), below));
 }

@@ -390,11 +390,12 @@ ordered
 # Change events: unique by uuid (first read wins), ordered, scrubbed (silver), and the current state (gold).
 task T8a users 'change events: dedup, order, scrub, snapshot'
 by 'cdp, four tools' ours <<'X'
-cdp-scrub --policy "$BENCH/scrub-policy.json" "$IN" | cdp-order -k source_timestamp,read_timestamp,uuid | cdp-dedup -k uuid |
-    tee "$OUTDIR/silver.ndjson" | cdp-snapshot -k id --order source_timestamp,read_timestamp,uuid --delete .is_deleted >"$OUT"
+cdp-scrub --policy "$BENCH/scrub-policy.json" "$IN" | cdp-order -k source_timestamp,read_timestamp,uuid | cdp-dedup -k uuid \
+    >"$OUTDIR/silver.ndjson"
+cdp-snapshot -k id --order source_timestamp,read_timestamp,uuid --delete .is_deleted "$OUTDIR/silver.ndjson" >"$OUT"
 X
-by 'cdp, scrubbed last' ours,also <<'X'
-cdp-order -k source_timestamp,read_timestamp,uuid "$IN" | cdp-dedup -k uuid | cdp-scrub --policy "$BENCH/scrub-policy.json" |
+by 'cdp, in one pipeline' ours,also <<'X'
+cdp-scrub --policy "$BENCH/scrub-policy.json" "$IN" | cdp-order -k source_timestamp,read_timestamp,uuid | cdp-dedup -k uuid |
     tee "$OUTDIR/silver.ndjson" | cdp-snapshot -k id --order source_timestamp,read_timestamp,uuid --delete .is_deleted >"$OUT"
 X
 chdb 'ClickHouse' - <<'X'
@@ -425,7 +426,12 @@ is "$json_alike | sed 's/,\"email_domain\":\"\"//'"
 
 # --- T8b ---
 task T8b events 'product events: dedup, daily facts'
-by 'cdp, two tools' ours <<'X'
+by 'cdp, three tools' ours <<'X'
+cdp-scrub --keep event_id --keep user_id --keep event_timestamp --keep .metadata.amount=amount "$IN" | cdp-dedup -k event_id |
+    cdp-agg --by .user_id --by 'date=day(.event_timestamp)' 'first_event=min(.event_timestamp)' 'last_event=max(.event_timestamp)' \
+        'total_events=count()' 'total_amount=sum(.amount)' >"$OUT"
+X
+by 'cdp, whole events' ours,also <<'X'
 cdp-dedup -k event_id "$IN" |
     cdp-agg --by .user_id --by 'date=day(.event_timestamp)' 'first_event=min(.event_timestamp)' 'last_event=max(.event_timestamp)' \
         'total_events=count()' 'total_amount=sum(.metadata.amount)' >"$OUT"
