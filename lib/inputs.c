@@ -81,6 +81,15 @@ static int entry(struct cdp_inputs *in, char *path, const struct ancestor *up, s
     return rc;
 }
 
+/* Is d no longer the directory of that name?  Then its files may have been taken away while it was read, which would look
+ * like its end. */
+static bool was_replaced(DIR *d, const char *dir)
+{
+    struct stat is, was;
+    return fstat(dirfd(d), &was) < 0 || stat(dir, &is) < 0 || is.st_dev != was.st_dev ||
+           is.st_ino != was.st_ino;
+}
+
 static int walk(struct cdp_inputs *in, const char *dir, const struct ancestor *up, struct cdp_err *err)
 {
     DIR *d = opendir(dir);
@@ -96,6 +105,8 @@ static int walk(struct cdp_inputs *in, const char *dir, const struct ancestor *u
     }
     if (rc == 0 && errno)
         rc = cdp_err_errno(err, "%s: cannot read", dir);
+    else if (rc == 0 && was_replaced(d, dir))
+        rc = cdp_err_set(err, CDP_EXIT_IO, "%s: was replaced while it was read", dir);
     closedir(d);
     return rc;
 }
