@@ -5,6 +5,7 @@
 #include "lib/gz.h"
 #include "lib/mem.h"
 #include "lib/num.h"
+#include "lib/out.h"
 #include "lib/part_impl.h"
 
 #include <errno.h>
@@ -85,6 +86,16 @@ int cdp_part_name(struct cdp_buf *out, const char *name, struct cdp_val value, s
 
 /* ---- life ---- */
 
+/* Now, so that a list that cannot be written is known before the dataset is changed. */
+static int open_lists(struct cdp_part *p, struct cdp_err *err)
+{
+    if (p->opts.manifest && !(p->manifest = cdp_out_open(p->opts.manifest, false, err)))
+        return -1;
+    if (p->opts.touched && !(p->touched = cdp_out_open(p->opts.touched, false, err)))
+        return -1;
+    return 0;
+}
+
 struct cdp_part *cdp_part_open(const struct cdp_part_opts *opts, struct cdp_err *err)
 {
     struct cdp_part *p = cdp_mem_zalloc(1, sizeof *p, err);
@@ -95,7 +106,7 @@ struct cdp_part *cdp_part_open(const struct cdp_part_opts *opts, struct cdp_err 
     pthread_mutex_init(&p->lock, NULL);
     p->index = cdp_mem_zalloc(FIRST_SLOTS, sizeof *p->index, err);
     p->slots = FIRST_SLOTS;
-    if (!p->index || cdp_part_stage(p, err) < 0) {
+    if (!p->index || cdp_part_stage(p, err) < 0 || open_lists(p, err) < 0) {
         cdp_part_free(p);
         return NULL;
     }
@@ -115,11 +126,19 @@ static void file_free(struct part_file *f)
     free(f);
 }
 
+static void job_free(struct part_job *job)
+{
+    free(job->aside);
+    cdp_buf_free(&job->data);
+}
+
 void cdp_part_free(struct cdp_part *p)
 {
     if (!p)
         return;
     cdp_part_unstage(p);
+    cdp_out_abort(p->manifest);
+    cdp_out_abort(p->touched);
     for (size_t i = 0; i < p->partitions; i++) {
         free(p->partition[i].path);
         free(p->partition[i].aside);
@@ -128,7 +147,7 @@ void cdp_part_free(struct cdp_part *p)
     for (size_t i = 0; i < p->files; i++)
         file_free(p->file[i]);
     for (size_t i = 0; i < p->jobs; i++)
-        cdp_buf_free(&p->job[i].data);
+        job_free(&p->job[i]);
     for (size_t i = 0; i < p->spares; i++)
         cdp_buf_free(&p->spare[i]);
     for (size_t i = 0; i < p->packers; i++)
@@ -199,6 +218,7 @@ static struct part_partition *partition(struct cdp_part *p, const char *path, si
     return q;
 }
 
+/* The file's name gets its digest when it is complete: cdp_part_name_file. */
 static struct part_file *begin_file(struct cdp_part *p, struct part_partition *q, struct cdp_err *err)
 {
     struct part_file **all =
@@ -211,7 +231,7 @@ static struct part_file *begin_file(struct cdp_part *p, struct part_partition *q
         return NULL;
     all[p->files++] = f;
     struct cdp_buf path = {0};
-    cdp_buf_addf(&path, "%s/part-%05u.ndjson.gz", q->path, q->number++);
+    cdp_buf_addf(&path, "%s/part-%05u" CDP_PART_SUFFIX, q->path, q->number++);
     f->path = path.data; /* with the NUL that printf ends it with */
     if (cdp_buf_check(&path, err) < 0)
         return NULL;
@@ -247,66 +267,67 @@ static int put_aside(struct cdp_part *p, struct cdp_err *err)
     return 0;
 }
 
-/* The open piece with what was put aside of it in front. */
-static int gather(struct cdp_part *p, struct part_partition *q, struct cdp_buf *whole, struct cdp_err *err)
-{
-    if (q->asides == 0) {
-        *whole = q->piece;
-        q->piece = (struct cdp_buf){0};
-        return 0;
-    }
-    *whole = (struct cdp_buf){0};
-    cdp_buf_reserve(whole, q->aside_bytes + q->piece.len);
-    if (cdp_buf_check(whole, err) < 0)
-        return -1;
-    for (size_t i = 0; i < q->asides; i++) {
-        uint32_t left = q->aside[i].len;
-        uint64_t at = q->aside[i].at;
-        while (left) {
-            ssize_t n = pread(p->spill_fd, whole->data + whole->len, left, (off_t)at);
-            if (n == 0)
-                errno = EIO;
-            if (n <= 0 && errno != EINTR)
-                return cdp_err_errno(err, "temporary file: cannot read");
-            if (n > 0) {
-                whole->len += (size_t)n;
-                left -= (uint32_t)n;
-                at += (uint64_t)n;
-            }
-        }
-    }
-    cdp_buf_add(whole, q->piece.data, q->piece.len);
-    cdp_buf_clear(&q->piece);
-    q->asides = 0;
-    q->aside_bytes = 0;
-    return cdp_buf_check(whole, err);
-}
-
 /* The open piece is complete: it becomes a job. */
 static int end_piece(struct cdp_part *p, struct part_partition *q, bool last, struct cdp_err *err)
 {
-    struct part_job job = {.file = q->file, .number = q->file->pieces++, .last = last};
-    p->buffered -= q->piece.len;
-    if (gather(p, q, &job.data, err) < 0)
-        return -1;
-    if (last) {
-        q->file->digest = cdp_hash_stream_end(q->file->sum);
-        cdp_hash_stream_free(q->file->sum);
-        q->file->sum = NULL;
-        q->file = NULL;
-    }
+    const struct part_job job = {.file = q->file,
+                                 .aside = q->aside,
+                                 .asides = q->asides,
+                                 .aside_bytes = q->aside_bytes,
+                                 .data = q->piece,
+                                 .number = q->file->pieces,
+                                 .last = last};
     pthread_mutex_lock(&p->lock);
     struct part_job *more = cdp_mem_grow(p->job, &p->job_cap, p->jobs + 1, sizeof *more, err);
     if (more) {
         p->job = more;
         more[p->jobs++] = job;
-        if (p->spares && !q->piece.data)
-            q->piece = p->spare[--p->spares];
     }
     pthread_mutex_unlock(&p->lock);
     if (!more)
-        cdp_buf_free(&job.data);
-    return more ? 0 : -1;
+        return -1;
+    p->buffered -= q->piece.cap;
+    q->piece = (struct cdp_buf){0};
+    q->aside = NULL;
+    q->asides = q->aside_cap = 0;
+    q->aside_bytes = 0;
+    q->file->pieces++;
+    if (last)
+        q->file = NULL;
+    return 0;
+}
+
+/* The file has all its lines. */
+static int end_file(struct cdp_part *p, struct part_partition *q, struct cdp_err *err)
+{
+    struct part_file *f = q->file;
+    f->digest = cdp_hash_stream_end(f->sum);
+    cdp_hash_stream_free(f->sum);
+    f->sum = NULL;
+    return end_piece(p, q, true, err);
+}
+
+/* A buffer for the whole piece, where all partitions may have one. */
+static void take_spare(struct cdp_part *p, struct part_partition *q)
+{
+    if (p->partitions * PIECE > p->opts.memory)
+        return;
+    pthread_mutex_lock(&p->lock);
+    if (p->spares)
+        q->piece = p->spare[--p->spares];
+    pthread_mutex_unlock(&p->lock);
+    p->buffered += q->piece.cap;
+}
+
+static int add_line(struct cdp_part *p, struct part_partition *q, const char *line, size_t len,
+                    struct cdp_err *err)
+{
+    if (!q->piece.data)
+        take_spare(p, q);
+    size_t had = q->piece.cap;
+    cdp_buf_add(&q->piece, line, len);
+    p->buffered += q->piece.cap - had;
+    return cdp_buf_check(&q->piece, err);
 }
 
 int cdp_part_add(struct cdp_part *p, const char *path, size_t path_len, struct cdp_hash128 hash,
@@ -316,7 +337,7 @@ int cdp_part_add(struct cdp_part *p, const char *path, size_t path_len, struct c
     if (!q)
         return -1;
     if (q->file && (q->file->records == p->opts.records || q->file->bytes + len > p->opts.bytes) &&
-        end_piece(p, q, true, err) < 0)
+        end_file(p, q, err) < 0)
         return -1;
     struct part_file *f = q->file ? q->file : begin_file(p, q, err);
     if (!f)
@@ -331,9 +352,7 @@ int cdp_part_add(struct cdp_part *p, const char *path, size_t path_len, struct c
         f->timed = true;
     }
     cdp_hash_stream_add(f->sum, line, len);
-    cdp_buf_add(&q->piece, line, len);
-    p->buffered += len;
-    if (cdp_buf_check(&q->piece, err) < 0)
+    if (add_line(p, q, line, len, err) < 0)
         return -1;
     if (q->aside_bytes + q->piece.len >= PIECE)
         return end_piece(p, q, false, err);
@@ -375,10 +394,10 @@ static void return_buffer(struct cdp_part *p, struct cdp_buf *b)
     if (more) {
         p->spare = more;
         more[p->spares++] = *b;
+        *b = (struct cdp_buf){0};
     }
     pthread_mutex_unlock(&p->lock);
-    if (!more)
-        cdp_buf_free(b);
+    cdp_buf_free(b);
 }
 
 static void wait_in_line(struct part_file *f, struct part_packed *k)
@@ -409,22 +428,49 @@ static int write_ready(struct cdp_part *p, struct part_file *f, struct part_pack
         if (rc == 0)
             rc = cdp_part_append_file(p, f, &k->data, err);
         f->file_bytes += k->data.len;
+        if (rc == 0 && k->last)
+            rc = cdp_part_name_file(p, f, err);
         return_buffer(p, &k->data);
-        bool last = k->last;
         free(k);
         pthread_mutex_lock(&p->lock);
         f->busy = false;
-        f->done = last;
     }
     pthread_mutex_unlock(&p->lock);
     return rc;
 }
 
+/* Brings back what was put aside, in front of the rest. */
+static int gather(const struct cdp_part *p, struct part_job *job, struct cdp_err *err)
+{
+    struct cdp_buf whole = {0};
+    int rc = cdp_buf_reserve(&whole, job->aside_bytes + job->data.len) ? 0 : cdp_buf_check(&whole, err);
+    for (size_t i = 0; rc == 0 && i < job->asides; i++) {
+        uint32_t left = job->aside[i].len;
+        uint64_t at = job->aside[i].at;
+        while (rc == 0 && left) {
+            ssize_t n = pread(p->spill_fd, whole.data + whole.len, left, (off_t)at);
+            if (n == 0)
+                errno = EIO;
+            if (n <= 0 && errno != EINTR)
+                rc = cdp_err_errno(err, "temporary file: cannot read");
+            if (n > 0) {
+                whole.len += (size_t)n;
+                left -= (uint32_t)n;
+                at += (uint64_t)n;
+            }
+        }
+    }
+    cdp_buf_add(&whole, job->data.data, job->data.len);
+    cdp_buf_free(&job->data);
+    job->data = whole;
+    return rc;
+}
+
 static int pack_job(struct cdp_part *p, struct cdp_gzip_packer *z, struct part_job *job, struct cdp_err *err)
 {
-    struct part_packed *k = cdp_mem_zalloc(1, sizeof *k, err);
-    if (!k) {
-        cdp_buf_free(&job->data);
+    struct part_packed *k = NULL;
+    if ((job->asides && gather(p, job, err) < 0) || !(k = cdp_mem_zalloc(1, sizeof *k, err))) {
+        job_free(job);
         return -1;
     }
     *k = (struct part_packed){.number = job->number, .raw = job->data.len, .last = job->last};
@@ -432,6 +478,7 @@ static int pack_job(struct cdp_part *p, struct cdp_gzip_packer *z, struct part_j
         cdp_gzip_head(&k->data);
     int rc = cdp_gzip_piece(z, job->data.data, job->data.len, job->last, &k->data, &k->crc, err);
     return_buffer(p, &job->data);
+    job_free(job);
     if (rc < 0) {
         cdp_buf_free(&k->data);
         free(k);
@@ -454,7 +501,7 @@ int cdp_part_work(struct cdp_part *p, struct cdp_err *err)
         if (!some)
             break;
         if (!z && !(z = borrow_packer(p, err))) {
-            cdp_buf_free(&job.data);
+            job_free(&job);
             return -1;
         }
         rc = pack_job(p, z, &job, err);
@@ -500,19 +547,10 @@ static int work_together(struct cdp_part *p, unsigned threads, struct cdp_err *e
     return rc;
 }
 
-#define ROUND 64 /* last pieces made into jobs at a time: they may come back from the temporary file */
-
 int cdp_part_finish(struct cdp_part *p, unsigned threads, struct cdp_err *err)
 {
-    if (work_together(p, threads, err) < 0)
-        return -1;
-    for (size_t i = 0; i < p->partitions; i++) {
-        struct part_partition *q = &p->partition[i];
-        if (q->file && end_piece(p, q, true, err) < 0)
+    for (size_t i = 0; i < p->partitions; i++)
+        if (p->partition[i].file && end_file(p, &p->partition[i], err) < 0)
             return -1;
-        cdp_buf_free(&q->piece);
-        if ((i % ROUND == ROUND - 1 || i + 1 == p->partitions) && work_together(p, threads, err) < 0)
-            return -1;
-    }
-    return 0;
+    return work_together(p, threads, err);
 }

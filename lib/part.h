@@ -3,13 +3,14 @@
  * In turn, cdp_part_add copies each line to its partition's current piece (PIECE bytes); full pieces become jobs, which
  * cdp_part_work packs and writes in parallel.  Where pieces and files end depends on the partition's own lines alone, so the
  * same input gives the same bytes whatever the threads and memory.  When open pieces pass the memory limit they are put
- * aside in an unnamed temporary file.  Memory: about 200 bytes a partition, opts.memory of open pieces, and a few pieces a
- * thread.  No file is kept open.
+ * aside in an unnamed temporary file.  Memory: about 1300 bytes a partition, opts.memory of open pieces, as much of those that
+ * wait to be packed, and a few pieces a thread.  No file is kept open.
  *
  * Everything is written below DIR/.cdp-part.new, under a lock on the dataset, and moved into place by cdp_part_commit: a
  * partition's new directory is exchanged with the old one (renameat2, RENAME_EXCHANGE), which a reader sees whole or not at
- * all.  Before the first exchange the list of them is written down; a run that finds such a list finishes the work of the
- * killed run, one that finds none throws its files away. */
+ * all.  A file's name has the digest of its content, so who opens files by name gets none of another version.  Before the first
+ * exchange the list of them is written down; a run that finds such a list finishes the work of the killed run, one that
+ * finds none throws its files away. */
 #ifndef CDP_PART_H
 #define CDP_PART_H
 

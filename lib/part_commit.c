@@ -82,16 +82,34 @@ static int sync_all(const struct cdp_part *p, struct cdp_err *err)
 
 /* ---- into place ---- */
 
-/* Exchanges the staged directory with the partition's, or moves it there where the dataset has none. */
+/* Moves the staged directory to the partition's place; what is there, and not an empty directory, is exchanged with it. */
 static int exchange(const char *staged, char *target, struct cdp_err *err)
 {
     if (make_dirs(target, false, err) < 0)
         return -1;
-    if (renameat2(AT_FDCWD, staged, AT_FDCWD, target, RENAME_NOREPLACE) == 0)
+    if (rename(staged, target) == 0)
         return 0;
-    if (errno == EEXIST && renameat2(AT_FDCWD, staged, AT_FDCWD, target, RENAME_EXCHANGE) == 0)
+    if ((errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR) &&
+        renameat2(AT_FDCWD, staged, AT_FDCWD, target, RENAME_EXCHANGE) == 0)
         return 0;
     return cdp_err_errno(err, "%s: cannot move into place", target);
+}
+
+/* Not every file system can exchange directories; better to know before anything is promised. */
+static int try_exchange(const struct cdp_part *p, struct cdp_err *err)
+{
+    char *one = join(p->staging, "1", err), *two = one ? join(p->staging, "2", err) : NULL;
+    int rc = two ? 0 : -1;
+    if (rc == 0 && (mkdir(one, 0777) < 0 || mkdir(two, 0777) < 0 ||
+                    renameat2(AT_FDCWD, one, AT_FDCWD, two, RENAME_EXCHANGE) < 0))
+        rc = cdp_err_errno(err, "%s: --append and --replace: cannot exchange two directories", p->opts.dir);
+    if (one)
+        rmdir(one);
+    if (two)
+        rmdir(two);
+    free(one);
+    free(two);
+    return rc;
 }
 
 static int exchange_once(struct cdp_part *p, unsigned long long inode, const char *path, struct cdp_err *err)
@@ -161,7 +179,7 @@ int cdp_part_stage(struct cdp_part *p, struct cdp_err *err)
     if (mkdir(p->staging, 0777) < 0)
         return cdp_err_errno(err, "%s: cannot make the directory", p->staging);
     p->staged = true;
-    return 0;
+    return p->opts.mode == CDP_PART_NEW ? 0 : try_exchange(p, err);
 }
 
 void cdp_part_unstage(struct cdp_part *p)
@@ -176,37 +194,53 @@ void cdp_part_unstage(struct cdp_part *p)
 
 /* ---- a partition that may be there already ---- */
 
-/* The number in "part-00012.ndjson.gz", or -1. */
+/* N of "part-N-DIGEST.ndjson.gz", or -1. */
 static long file_number(const char *name)
 {
     unsigned n;
-    int end = 0;
-    return sscanf(name, "part-%u.ndjson.gz%n", &n, &end) == 1 && end > 0 && name[end] == '\0' ? (long)n : -1;
+    return sscanf(name, "part-%9u", &n) == 1 ? (long)n : -1;
+}
+
+static bool is_dir(DIR *d, const struct dirent *e)
+{
+    struct stat st;
+    return fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* Looks at the files of a partition that is there: the number of the next one.  Where other partitions lie below it, they
+ * would go with it. */
+static int next_number(DIR *d, const char *dir, unsigned *number, struct cdp_err *err)
+{
+    struct dirent *e;
+    while (errno = 0, (e = readdir(d))) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        if (is_dir(d, e))
+            return cdp_err_set(err, CDP_EXIT_DATA, "%s: is no partition: directories are in it", dir);
+        long n = file_number(e->d_name);
+        if (n >= (long)*number)
+            *number = (unsigned)n + 1;
+    }
+    return errno ? cdp_err_errno(err, "%s: cannot read", dir) : 0;
 }
 
 int cdp_part_first_number(struct cdp_part *p, const char *path, unsigned *number, struct cdp_err *err)
 {
     *number = 0;
-    if (p->opts.mode == CDP_PART_REPLACE)
-        return 0;
     char *dir = join(p->opts.dir, path, err);
     if (!dir)
         return -1;
     DIR *d = opendir(dir);
     int rc = 0;
-    if (!d) {
-        if (errno != ENOENT)
-            rc = cdp_err_errno(err, "%s: cannot open", dir);
-    } else if (p->opts.mode == CDP_PART_NEW) {
+    if (!d)
+        rc = errno == ENOENT ? 0 : cdp_err_errno(err, "%s: cannot open", dir);
+    else if (p->opts.mode == CDP_PART_NEW)
         rc =
             cdp_err_set(err, CDP_EXIT_DATA, "%s: the partition is there already: --append or --replace", dir);
-    } else {
-        for (struct dirent *e; (e = readdir(d));) {
-            long n = file_number(e->d_name);
-            if (n >= (long)*number)
-                *number = (unsigned)n + 1;
-        }
-    }
+    else
+        rc = next_number(d, dir, number, err);
+    if (p->opts.mode == CDP_PART_REPLACE)
+        *number = 0;
     if (d)
         closedir(d);
     free(dir);
@@ -221,7 +255,8 @@ static int link_old(struct cdp_part *p, const struct part_partition *q, struct c
     DIR *d = rc == 0 ? opendir(from) : NULL;
     if (rc == 0 && !d && errno != ENOENT)
         rc = cdp_err_errno(err, "%s: cannot open", from);
-    for (struct dirent *e; rc == 0 && d && (e = readdir(d));) {
+    struct dirent *e;
+    while (errno = 0, rc == 0 && d && (e = readdir(d))) {
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
             continue;
         char *old = join(from, e->d_name, err), *new = old ? join(to, e->d_name, err) : NULL;
@@ -232,6 +267,8 @@ static int link_old(struct cdp_part *p, const struct part_partition *q, struct c
         free(old);
         free(new);
     }
+    if (rc == 0 && d && errno)
+        rc = cdp_err_errno(err, "%s: cannot read", from);
     if (d)
         closedir(d);
     free(from);
@@ -259,6 +296,27 @@ int cdp_part_append_file(struct cdp_part *p, struct part_file *f, const struct c
     return rc;
 }
 
+int cdp_part_name_file(struct cdp_part *p, struct part_file *f, struct cdp_err *err)
+{
+    struct cdp_buf path = {0};
+    cdp_buf_addf(&path, "%.*s-%016llx%s", (int)(strlen(f->path) - strlen(CDP_PART_SUFFIX)), f->path,
+                 (unsigned long long)f->digest, CDP_PART_SUFFIX);
+    char *from = join(p->staging, f->path, err);
+    char *to = cdp_buf_check(&path, err) < 0 || !from ? NULL : join(p->staging, path.data, err);
+    int rc = to ? 0 : -1;
+    if (rc == 0 && rename(from, to) < 0)
+        rc = cdp_err_errno(err, "%s: cannot rename", from);
+    free(from);
+    free(to);
+    if (rc < 0) {
+        cdp_buf_free(&path);
+        return -1;
+    }
+    free(f->path);
+    f->path = path.data; /* with the NUL that printf ends it with */
+    return 0;
+}
+
 static int by_path(const void *a, const void *b)
 {
     const struct part_partition *x = a, *y = b;
@@ -273,8 +331,6 @@ static int file_by_path(const void *a, const void *b)
 
 static int write_text(const char *path, const struct cdp_buf *text, struct cdp_err *err)
 {
-    if (cdp_buf_check(text, err) < 0)
-        return -1;
     struct cdp_out *o = cdp_out_open(path, false, err);
     if (!o)
         return -1;
@@ -304,8 +360,8 @@ static int write_journal(struct cdp_part *p, const char *journal, struct cdp_err
     }
     if (rc == 0)
         rc = sync_all(p, err);
-    if (rc == 0)
-        rc = write_text(journal, &text, err);
+    if (rc == 0 && (rc = cdp_buf_check(&text, err)) == 0 && (rc = write_text(journal, &text, err)) < 0)
+        p->committed = unlink(journal) < 0 && errno != ENOENT; /* while it is there it must find its files */
     cdp_buf_free(&text);
     return rc;
 }
@@ -320,37 +376,49 @@ static void add_time(struct cdp_buf *b, const char *name, const struct part_file
         cdp_buf_adds(b, "null");
 }
 
-static int write_manifest(struct cdp_part *p, struct cdp_err *err)
+static void add_manifest(struct cdp_buf *b, const struct part_file *f)
 {
-    struct cdp_buf b = {0};
+    cdp_buf_adds(b, "{\"path\":");
+    cdp_emit_cstr(b, f->path);
+    cdp_buf_addf(b, ",\"records\":%llu,\"bytes\":%llu,\"file_bytes\":%llu", (unsigned long long)f->records,
+                 (unsigned long long)f->bytes, (unsigned long long)f->file_bytes);
+    add_time(b, "min", f, f->min);
+    add_time(b, "max", f, f->max);
+    cdp_buf_addf(b, ",\"xxh3\":\"%016llx\"}\n", (unsigned long long)f->digest);
+}
+
+/* A list; a file appears later, but has its bytes now, so that a full disk is known before the dataset is changed. */
+static int write_list(struct cdp_out *out, const struct cdp_buf *text, struct cdp_err *err)
+{
+    if (cdp_buf_check(text, err) < 0 || cdp_out_write(out, text->data, text->len, err) < 0)
+        return -1;
+    return cdp_out_seekable(out) ? cdp_out_flush(out, err) : 0;
+}
+
+static int write_lists(struct cdp_part *p, struct cdp_err *err)
+{
+    struct cdp_buf manifest = {0}, touched = {0};
+    int rc = 0;
     if (p->files)
         qsort(p->file, p->files, sizeof(struct part_file *), file_by_path);
-    for (size_t i = 0; i < p->files; i++) {
-        const struct part_file *f = p->file[i];
-        cdp_buf_adds(&b, "{\"path\":");
-        cdp_emit_cstr(&b, f->path);
-        cdp_buf_addf(&b, ",\"records\":%llu,\"bytes\":%llu,\"file_bytes\":%llu",
-                     (unsigned long long)f->records, (unsigned long long)f->bytes,
-                     (unsigned long long)f->file_bytes);
-        add_time(&b, "min", f, f->min);
-        add_time(&b, "max", f, f->max);
-        cdp_buf_addf(&b, ",\"xxh3\":\"%016llx\"}\n", (unsigned long long)f->digest);
-    }
-    int rc = write_text(p->opts.manifest, &b, err);
-    cdp_buf_free(&b);
+    for (size_t i = 0; p->manifest && i < p->files; i++)
+        add_manifest(&manifest, p->file[i]);
+    for (size_t i = 0; p->touched && i < p->partitions; i++)
+        cdp_buf_addf(&touched, "%s\n", p->partition[i].path);
+    if (p->manifest)
+        rc = write_list(p->manifest, &manifest, err);
+    if (rc == 0 && p->touched)
+        rc = write_list(p->touched, &touched, err);
+    cdp_buf_free(&manifest);
+    cdp_buf_free(&touched);
     return rc;
 }
 
-static int write_touched(struct cdp_part *p, struct cdp_err *err)
+static int close_list(struct cdp_out **list, struct cdp_err *err)
 {
-    struct cdp_buf b = {0};
-    for (size_t i = 0; i < p->partitions; i++) {
-        cdp_buf_adds(&b, p->partition[i].path);
-        cdp_buf_addc(&b, '\n');
-    }
-    int rc = write_text(p->opts.touched, &b, err);
-    cdp_buf_free(&b);
-    return rc;
+    struct cdp_out *out = *list;
+    *list = NULL;
+    return out ? cdp_out_close(out, err) : 0;
 }
 
 int cdp_part_commit(struct cdp_part *p, struct cdp_err *err)
@@ -358,13 +426,15 @@ int cdp_part_commit(struct cdp_part *p, struct cdp_err *err)
     if (p->partitions)
         qsort(p->partition, p->partitions, sizeof *p->partition, by_path);
     char *journal = join(p->opts.dir, JOURNAL, err);
-    int rc = journal ? write_journal(p, journal, err) : -1;
+    int rc = journal ? write_lists(p, err) : -1;
+    if (rc == 0)
+        rc = write_journal(p, journal, err);
     if (rc == 0) {
         p->committed = true; /* from here on a rerun would finish it */
         rc = roll_forward(p, journal, err);
     }
     free(journal);
-    if (rc == 0 && p->opts.manifest)
-        rc = write_manifest(p, err);
-    return rc == 0 && p->opts.touched ? write_touched(p, err) : rc;
+    if (rc == 0)
+        rc = close_list(&p->manifest, err);
+    return rc == 0 ? close_list(&p->touched, err) : rc;
 }

@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 struct cdp_gzip_packer;
+struct cdp_out;
 
 /* Bytes of one piece that lie in the temporary file. */
 struct part_extent {
@@ -25,7 +26,7 @@ struct part_packed {
 
 /* A file of the new dataset.  Its lines are counted in turn; the rest is under the part's lock. */
 struct part_file {
-    char *path; /* below the staging directory */
+    char *path; /* below the staging directory; its name lacks the digest until it is complete */
     uint64_t records, bytes, file_bytes, pieces;
     struct cdp_time min, max;
     bool timed;
@@ -34,7 +35,7 @@ struct part_file {
     /* writing */
     uint64_t next; /* piece to be written */
     uint32_t crc;
-    bool busy, done; /* a thread is writing it; it is complete */
+    bool busy; /* a thread is writing it */
     struct part_packed *waiting;
 };
 
@@ -49,9 +50,12 @@ struct part_partition {
     unsigned number;        /* of the next file */
 };
 
-/* A piece to be packed; owns data. */
+/* A piece to be packed: what was put aside of it, then data.  Owns both. */
 struct part_job {
     struct part_file *file;
+    struct part_extent *aside;
+    size_t asides;
+    uint64_t aside_bytes;
     struct cdp_buf data;
     uint64_t number;
     bool last;
@@ -62,6 +66,7 @@ struct cdp_part {
     int lock_fd;
     char *staging; /* DIR/.cdp-part.new */
     bool staged, committed;
+    struct cdp_out *manifest, *touched;
 
     struct part_partition *partition;
     size_t partitions, partition_cap;
@@ -69,7 +74,7 @@ struct cdp_part {
     size_t slots;
     struct part_file **file; /* all files, in the order in which they were begun */
     size_t files, file_cap;
-    uint64_t buffered; /* bytes in open pieces */
+    uint64_t buffered; /* bytes that open pieces take up */
     int spill_fd;
     uint64_t spilled;
 
@@ -82,11 +87,14 @@ struct cdp_part {
     size_t packers, packer_cap;
 };
 
+#define CDP_PART_SUFFIX ".ndjson.gz"
+
 /* part_commit.c */
 int cdp_part_stage(struct cdp_part *p, struct cdp_err *err);
 int cdp_part_first_number(struct cdp_part *p, const char *path, unsigned *number, struct cdp_err *err);
 int cdp_part_append_file(struct cdp_part *p, struct part_file *f, const struct cdp_buf *data,
                          struct cdp_err *err);
+int cdp_part_name_file(struct cdp_part *p, struct part_file *f, struct cdp_err *err);
 void cdp_part_unstage(struct cdp_part *p);
 
 #endif

@@ -212,6 +212,7 @@ static int apply(void *tool, struct cdp_batch *b, struct cdp_err *err)
         if (cdp_part_add(t->part, b->bytes.data + it->path, it->path_len, it->hash, it->line, it->len,
                          t->time_slot >= 0 ? &it->time : NULL, err) < 0)
             return -1;
+        t->flow.counts.bytes_out += it->len;
     }
     t->flow.counts.out += b->items;
     return 0;
@@ -258,7 +259,7 @@ static int set_up(struct tool *t, struct cdp_err *err)
 {
     struct options *o = &t->opt;
     t->time_slot = -1;
-    if (!o->dir)
+    if (!o->dir || !*o->dir)
         return cdp_err_set(err, CDP_EXIT_USAGE, "-d DIR is missing");
     if (o->append && o->replace)
         return cdp_err_set(err, CDP_EXIT_USAGE, "--append and --replace exclude each other");

@@ -9,6 +9,7 @@
 #include "files.h"
 
 #include <dirent.h>
+#include <glob.h>
 
 #define PIECE ((size_t)256 << 10)
 
@@ -102,9 +103,18 @@ static bool unpacks(const char *path, const char *want, size_t n)
     return same;
 }
 
-static bool holds(const char *path, const char *text)
+/* The name of a file with this content. */
+static const char *file_name(const char *dir, unsigned number, const void *text, size_t n)
 {
-    return unpacks(path, text, strlen(text));
+    static char name[200];
+    snprintf(name, sizeof name, "%s/part-%05u-%016llx.ndjson.gz", dir, number,
+             (unsigned long long)cdp_hash_stable(text, n));
+    return name;
+}
+
+static bool holds(const char *dir, unsigned number, const char *text)
+{
+    return unpacks(file_name(dir, number, text, strlen(text)), text, strlen(text));
 }
 
 /* What lies in a folder and below it, as one text; for what readers see: files that are not hidden. */
@@ -181,18 +191,26 @@ static bool write_dataset(const char *dir, uint64_t memory, unsigned threads, si
     for (size_t k = 0; k < 3; k++) {
         struct cdp_buf all = {0};
         for (unsigned f = 0;; f++) {
-            char name[100];
+            char pattern[100];
             size_t n, packed;
-            snprintf(name, sizeof name, "%s/p=%zu/part-%05u.ndjson.gz", dir, k, f);
-            char *text = access(name, F_OK) == 0 ? unpacked(name, &n) : NULL;
+            glob_t found;
+            snprintf(pattern, sizeof pattern, "%s/p=%zu/part-%05u-*.ndjson.gz", dir, k, f);
+            if (glob(pattern, 0, NULL, &found) != 0)
+                break;
+            const char *name = found.gl_pathv[0];
+            char *text = unpacked(name, &n);
+            good &= found.gl_pathc == 1 && text;
             if (!text)
                 break;
+            pattern[strlen(pattern) - strlen("/part-00000-*.ndjson.gz")] = '\0';
+            good &= strcmp(name, file_name(pattern, f, text, n)) == 0;
             good &= (n <= opts.bytes || n == line_len) && n / line_len <= opts.records;
             cdp_buf_add(&all, text, n);
             free(text);
             text = file_get(name, &packed);
             cdp_buf_add(bytes, text, packed);
             free(text);
+            globfree(&found);
         }
         good &= all.len == want[k].len && (all.len == 0 || memcmp(all.data, want[k].data, all.len) == 0);
         cdp_buf_free(&all);
@@ -245,22 +263,24 @@ static int session(const char *dir, enum cdp_part_mode mode, const char *line, c
     return rc;
 }
 
+/* Files that hold "1\n", "2\n" and "4\n" alone. */
+#define ONE "part-00000-2ef3a1a12238c2e5.ndjson.gz"
+#define TWO "part-00000-83c698766637de45.ndjson.gz"
+#define FOUR "part-00000-565b9450afcfefda.ndjson.gz"
+
 #define PATHS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 static void modes(void)
 {
     ok(session("ds", CDP_PART_NEW, "1\n", PATHS("y=1/m=2", "y=1/m=1", "y=2/m=1")) == 0, "a new dataset");
-    is(files_in("ds"),
-       "ds/y=1/m=1/part-00000.ndjson.gz ds/y=1/m=2/part-00000.ndjson.gz ds/y=2/m=1/part-00000.ndjson.gz",
-       "its files");
+    is(files_in("ds"), "ds/y=1/m=1/" ONE " ds/y=1/m=2/" ONE " ds/y=2/m=1/" ONE, "its files");
     ok(file_holds("touched", "y=1/m=1\ny=1/m=2\ny=2/m=1\n"), "its partitions");
     size_t n;
     char *manifest = file_get("manifest", &n), want[300];
     struct stat st;
-    stat("ds/y=1/m=1/part-00000.ndjson.gz", &st);
+    stat("ds/y=1/m=1/" ONE, &st);
     snprintf(want, sizeof want,
-             "{\"path\":\"y=1/m=1/"
-             "part-00000.ndjson.gz\",\"records\":1,\"bytes\":2,\"file_bytes\":%lld,\"min\":null,"
+             "{\"path\":\"y=1/m=1/" ONE "\",\"records\":1,\"bytes\":2,\"file_bytes\":%lld,\"min\":null,"
              "\"max\":null,\"xxh3\":\"%016llx\"}\n",
              (long long)st.st_size, (unsigned long long)cdp_hash_stable("1\n", 2));
     ok(manifest && strncmp(manifest, want, strlen(want)) == 0, "its manifest");
@@ -271,22 +291,25 @@ static void modes(void)
        "a partition that is there already");
     ok(access("ds/y=3", F_OK) < 0 && access("ds/.cdp-part.new", F_OK) < 0, "then nothing is written");
     ok(session("ds", CDP_PART_APPEND, "2\n", PATHS("y=1/m=2", "y=3/m=1")) == 0 &&
-           holds("ds/y=1/m=2/part-00000.ndjson.gz", "1\n") &&
-           holds("ds/y=1/m=2/part-00001.ndjson.gz", "2\n") && holds("ds/y=3/m=1/part-00000.ndjson.gz", "2\n"),
+           holds("ds/y=1/m=2", 0, "1\n") && holds("ds/y=1/m=2", 1, "2\n") && holds("ds/y=3/m=1", 0, "2\n"),
        "appended");
-    ok(session("ds", CDP_PART_APPEND, "3\n", PATHS("y=1/m=2")) == 0 &&
-           holds("ds/y=1/m=2/part-00001.ndjson.gz", "2\n") && holds("ds/y=1/m=2/part-00002.ndjson.gz", "3\n"),
+    ok(session("ds", CDP_PART_APPEND, "3\n", PATHS("y=1/m=2")) == 0 && holds("ds/y=1/m=2", 1, "2\n") &&
+           holds("ds/y=1/m=2", 2, "3\n"),
        "and again");
     ok(session("ds", CDP_PART_REPLACE, "4\n", PATHS("y=1/m=2")) == 0, "replaced");
-    is(files_in("ds"),
-       "ds/y=1/m=1/part-00000.ndjson.gz ds/y=1/m=2/part-00000.ndjson.gz ds/y=2/m=1/part-00000.ndjson.gz "
-       "ds/y=3/m=1/part-00000.ndjson.gz",
+    is(files_in("ds"), "ds/y=1/m=1/" ONE " ds/y=1/m=2/" FOUR " ds/y=2/m=1/" ONE " ds/y=3/m=1/" TWO,
        "the others stay");
-    ok(holds("ds/y=1/m=2/part-00000.ndjson.gz", "4\n") && file_holds("touched", "y=1/m=2\n"),
-       "as it is told");
+    ok(holds("ds/y=1/m=2", 0, "4\n") && file_holds("touched", "y=1/m=2\n"), "as it is told");
     ok(session("ds", CDP_PART_REPLACE, "5\n", (const char *const[]){NULL}) == 0 &&
            file_holds("touched", "") && file_holds("manifest", ""),
        "no lines touch nothing");
+
+    ok(session("ds", CDP_PART_REPLACE, "6\n", PATHS("y=1")) == -1 && err.exit == CDP_EXIT_DATA &&
+           strcmp(err.msg, "ds/y=1: is no partition: directories are in it") == 0,
+       "partitions below another are not replaced with it");
+    ok(session("ds", CDP_PART_APPEND, "6\n", PATHS("y=1")) == -1 && err.exit == CDP_EXIT_DATA &&
+           holds("ds/y=1/m=2", 0, "4\n"),
+       "nor is it added to");
 
     struct cdp_part_opts opts = plain("ds");
     struct cdp_part *p = cdp_part_open(&opts, &err);
@@ -317,9 +340,9 @@ static void many(void)
     cdp_part_free(p);
     for (int i = 0; i < 120; i++) {
         char path[60], text[60];
-        snprintf(path, sizeof path, "many/p=%d/part-00000.ndjson.gz", i);
+        snprintf(path, sizeof path, "many/p=%d", i);
         snprintf(text, sizeof text, "0 %d\n1 %d\n2 %d\n", i, i, i);
-        good &= holds(path, text);
+        good &= holds(path, 0, text);
     }
     ok(good, "hold their lines");
 }
