@@ -79,9 +79,24 @@ static void lower(char *to, const char *s, size_t n)
 
 /* ---- e-mail addresses ---- */
 
-/* Dots and what follows a '+' do not count in front of Google's domains.  In place; returns the new length. */
+/* In place; returns the new length. */
+static size_t without_space(char *s, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n;) {
+        size_t k = space_at((const unsigned char *)s + i, n - i);
+        i += k;
+        if (!k)
+            s[kept++] = s[i++];
+    }
+    return kept;
+}
+
+/* White space does not count at all, dots and what follows a '+' not in front of Google's domains.  In place; returns the
+ * new length. */
 static size_t google(char *s, size_t n)
 {
+    n = without_space(s, n);
     const char *at = memrchr(s, '@', n);
     if (!at)
         return n;
@@ -131,6 +146,8 @@ static enum outcome domain(struct cdp_scrub_worker *w, struct cdp_val v, struct 
     *o++ = '"';
     lower(o, s, n);
     for (size_t i = 0; i < n; i++) {
+        if ((unsigned char)o[i] >= 0x80 && space_at((const unsigned char *)o + i, n - i))
+            return unusable(err, what);
         bool label = (o[i] >= 'a' && o[i] <= 'z') || (o[i] >= '0' && o[i] <= '9') || o[i] == '-' ||
                      (unsigned char)o[i] >= 0x80;
         if (!label && !(o[i] == '.' && o[i + 1] != '.'))

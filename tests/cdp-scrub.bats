@@ -123,7 +123,13 @@ sha() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
     makes "{\"x\":\"$(sha 'bobb@googlemail.com')\"}" '{"x":"Bob.B@GoogleMail.com"}' --hash x:normalize=google
     makes "{\"x\":\"$(sha 'bob.b+x@mygmail.com')\"}" '{"x":"Bob.B+x@mygmail.com"}' --hash x:normalize=google
     makes "{\"x\":\"$(sha '@gmail.com')\"}" '{"x":"+x@gmail.com"}' --hash x:normalize=google
-    makes "{\"x\":\"$(sha 'no address')\"}" '{"x":"No address"}' --hash x:normalize=google
+    makes "{\"x\":\"$(sha 'noaddress')\"}" '{"x":"No address"}' --hash x:normalize=google
+    makes "{\"x\":\"$(sha 'bobb@gmail.com')\"}" '{"x":"Bob. B+ x@Gmail\u00a0.\u2003com"}' --hash x:normalize=google
+    makes "{\"x\":\"$(sha 'bob b@x.org')\"}" '{"x":" Bob B@x.org"}' --hash x:normalize=meta
+    # The examples of their documentation.
+    makes "{\"x\":\"$(sha 'cloudysanfrancisco@gmail.com')\"}" '{"x":"cloudy.sanfrancisco+shopping@gmail.com"}' --hash x:normalize=google
+    makes "{\"x\":\"$(sha 'user.name+nyc@example.com')\"}" '{"x":"user.name+NYC@Example.com"}' --hash x:normalize=google
+    makes "{\"x\":\"$(sha 'janedoe@googlemail.com')\"}" '{"x":"Jane.Doe+Shopping@googlemail.com"}' --hash x:normalize=google
     # White space of all of Unicode goes, letters beyond ASCII stay as they are.
     makes "{\"x\":\"$(sha 'bÖb@x.de')\"}" '{"x":"\u00a0\ufeff\u2003bÖB@X.de\u3000\u0085"}' --hash x:normalize=email
     makes "{\"x\":\"$(sha 'Bob')\"}" '{"x":"Bob"}' --hash x:normalize=none
@@ -182,7 +188,7 @@ sha() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
     makes '{"x":"b.org"}' '{"x":"\"odd@name\"@b.org"}' --domain x
     makes '{"x":"müller.de"}' '{"x":"j@müller.de"}' --domain x
     makes '{"x":"localhost"}' '{"x":"j@localhost"}' --domain x
-    for v in '"bob"' '"@x.com"' '"bob@"' '"bob@."' '"bob@a..b"' '"bob@.b"' '"bob@b."' '"bob@x.com, 555"' '"bob@a\"b"' 7 '["a@b.c"]'; do
+    for v in '"bob"' '"@x.com"' '"bob@"' '"bob@."' '"bob@a..b"' '"bob@.b"' '"bob@b."' '"bob@x.com, 555"' '"bob@x.com\u00a0street"' '"bob@x\u3000y"' '"bob@a\"b"' 7 '["a@b.c"]'; do
         refuses '.x: not an e-mail address' "{\"x\":$v}" --domain .x
     done
 }
