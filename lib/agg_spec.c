@@ -181,7 +181,7 @@ static int fill_by(struct cdp_agg *a, struct cdp_agg_by *by, const char *text, s
     int rc = -1;
     by->slot = -1;
     if (!t.n) {
-        usage(err, text, "an expression is missing");
+        usage(err, *text ? text : "--by", "an expression is missing");
         goto done;
     }
     by->expr = compile(a, t, &source, err);
@@ -407,6 +407,8 @@ static int fill_item(struct cdp_agg *a, struct cdp_agg_item *item, const char *t
     int rc = -1;
     if (!take_operand(text + front, &o))
         return usage(err, text, "not [NAME=]FUNC(…) [where EXPR]");
+    if (o.where.p && !o.where.n)
+        return usage(err, text, "an expression is missing behind where");
     item->slot = -1;
     item->func = find_func(a, o.func);
     if (!item->func)

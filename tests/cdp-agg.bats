@@ -119,6 +119,18 @@ events()
         [ "$output" = '{"sum_x":-0.699999999999999999999999999999,"n":9}' ]
         shuf in >other && mv other in
     done
+    yes '{"x":0.1,"y":9007199254740993}' | head -n 1000000 >in
+    run_tool cdp-agg 'sum(x)' 'sum(y)' 'avg(y)' 'stddev(y)' in
+    [ "$output" = '{"sum_x":100000,"sum_y":9007199254740993000000,"avg_y":9007199254740993,"stddev_y":0}' ]
+}
+
+@test "averages and deviations are rounded once, half to even, to 18 digits" {
+    printf '{"x":%s}\n' 2 4 4 4 5 5 7 9 >in # a variance of 32/7
+    run_tool cdp-agg 'avg(x)' 'stddev(x)' 'a=avg(.x / 8) where .x == 5' 's=stddev(x) where .x == 5' 'one=stddev(x) where .x == 2' in
+    [ "$output" = '{"avg_x":5,"stddev_x":2.13808993529939508,"a":0.625,"s":0,"one":null}' ]
+    printf '{"x":%s}\n' 1 1.00000000000000001 >in
+    run_tool cdp-agg 'avg(x)' 'd=avg(.x - 1)' 'stddev(x)' in
+    [ "$output" = '{"avg_x":1,"d":0.000000000000000005,"stddev_x":0.00000000000000000707106781186547524}' ]
 }
 
 @test "averages of the least and the greatest numbers that are taken" {
@@ -196,6 +208,21 @@ events()
     [ "$output" = '{"d":"2026-02-02","h":"2026-02-02T04:00:00+05:45","w":"2026-02-02","m":"2026-02"}
 {"d":"2026-02-02","h":"2026-02-02T05:00:00+05:45","w":"2026-02-02","m":"2026-02"}
 {"d":"2026-03-01","h":"2026-03-01T05:00:00+05:45","w":"2026-02-23","m":"2026-03"}' ]
+    # The days of the changes have 23 and 25 hours, and the hour that comes twice is two buckets.
+    for day in 28 29 30; do for h in {00..23}; do printf '{"t":"2026-03-%s:00:00Z"}\n' "${day}T$h"; done; done >in
+    for day in 24 25 26; do for h in {00..23}; do printf '{"t":"2026-10-%s:00:00Z"}\n' "${day}T$h"; done; done >>in
+    run_tool cdp-agg --tz Europe/Berlin --by 'd=day(.t)' 'n=count()' 'h=count_distinct(hour(.t))' in
+    [ "$output" = '{"d":"2026-03-28","n":23,"h":23}
+{"d":"2026-03-29","n":23,"h":23}
+{"d":"2026-03-30","n":24,"h":24}
+{"d":"2026-03-31","n":2,"h":2}
+{"d":"2026-10-24","n":22,"h":22}
+{"d":"2026-10-25","n":25,"h":25}
+{"d":"2026-10-26","n":24,"h":24}
+{"d":"2026-10-27","n":1,"h":1}' ]
+    run_tool cdp-agg --tz Europe/Berlin --where '.t >= "2026-10-25T00" and .t < "2026-10-25T02"' --by 'h=hour(.t)' 'n=count()' in
+    [ "$output" = '{"h":"2026-10-25T02:00:00+01:00","n":1}
+{"h":"2026-10-25T02:00:00+02:00","n":1}' ]
     run_tool cdp-agg --tz Nowhere/Land 'count()' in
     [ "$status" -eq 2 ]
 }
@@ -360,6 +387,22 @@ END
     [ "$status" -eq 1 ]
 }
 
+@test "a state that is no record any more is refused where it is read" {
+    printf '{"v":%s1%s}' "$(printf '[%.0s' {1..508})" "$(printf ']%.0s' {1..508})" >deep
+    printf '{"v":[%s1%s]}' "$(printf '[%.0s' {1..508})" "$(printf ']%.0s' {1..508})" >deeper
+    cdp-agg 't=top(v,1)' deep >want
+    cdp-agg --partial 't=top(v,1)' deep | cdp-agg --merge 't=top(v,1)' | cmp - want
+    cdp-agg --partial 't=top(v,1)' deeper >states
+    run_tool cdp-agg --merge 't=top(v,1)' states
+    [ "$status" -eq 1 ]
+    [ "$stderr" = 'cdp-agg: states:1:523: nested deeper than 512' ]
+    awk 'BEGIN { for (i = 0; i < 3000; i++) printf "{\"v\":\"%01000d\"}\n", i }' >in
+    cdp-agg --partial 'c=collect(v,3000)' in >states
+    run_tool cdp-agg --merge 'c=collect(v,3000)' --max-record 1M states
+    [ "$status" -eq 1 ]
+    cdp-agg --merge 'c=collect(v,3000)' states | cmp - <(cdp-agg 'c=collect(v,3000)' in)
+}
+
 @test "usage" {
     run_tool cdp-agg </dev/null
     [ "$status" -eq 2 ]
@@ -387,12 +430,17 @@ histogram(.x, 1e5000)|a number is out of range
 hll(.x, 3)|log2m is a number from 4 to 17
 hll(.x, 11, 9)|the register width is a number from 1 to 8
 min_by(.x)|an argument is missing
+count() where|an expression is missing behind where
 END
     run_tool cdp-agg 'count()' 'count()' /dev/null
     [ "$status" -eq 2 ]
     [ "$stderr" = 'cdp-agg: two columns are named count (name one with NAME=…)' ]
     run_tool cdp-agg --by 'k=' 'count()' /dev/null
     [ "$status" -eq 2 ]
+    [ "$stderr" = 'cdp-agg: k=: an expression is missing' ]
+    run_tool cdp-agg --by '' 'count()' /dev/null
+    [ "$status" -eq 2 ]
+    [ "$stderr" = 'cdp-agg: --by: an expression is missing' ]
     run_tool cdp-agg 'sum(.x +)' /dev/null
     [ "$status" -eq 2 ]
     run_tool cdp-agg 'first(.x, .y|.z)' /dev/null
