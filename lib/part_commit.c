@@ -125,7 +125,7 @@ static int exchange_once(struct cdp_part *p, unsigned long long inode, const cha
     return rc;
 }
 
-/* Does what the journal says, however much of it is done, and clears up. */
+/* Does what the journal says, however much of it is done. */
 static int roll_forward(struct cdp_part *p, char *journal, struct cdp_err *err)
 {
     char *text;
@@ -147,7 +147,7 @@ static int roll_forward(struct cdp_part *p, char *journal, struct cdp_err *err)
         rc = sync_all(p, err);
     if (rc == 0 && unlink(journal) < 0)
         rc = cdp_err_errno(err, "%s: cannot remove", journal);
-    return rc < 0 ? -1 : remove_tree(p->staging, err);
+    return rc;
 }
 
 static int recover(struct cdp_part *p, struct cdp_err *err)
@@ -155,9 +155,13 @@ static int recover(struct cdp_part *p, struct cdp_err *err)
     char *journal = join(p->opts.dir, JOURNAL, err);
     if (!journal)
         return -1;
-    int rc = access(journal, F_OK) == 0 ? roll_forward(p, journal, err) : remove_tree(p->staging, err);
+    int rc = 0;
+    if (access(journal, F_OK) == 0)
+        rc = roll_forward(p, journal, err);
+    else if (errno != ENOENT)
+        rc = cdp_err_errno(err, "%s: cannot look at it", journal);
     free(journal);
-    return rc < 0 ? -1 : cdp_atomic_sweep(p->opts.dir, err);
+    return rc < 0 || remove_tree(p->staging, err) < 0 ? -1 : cdp_atomic_sweep(p->opts.dir, err);
 }
 
 int cdp_part_stage(struct cdp_part *p, struct cdp_err *err)
@@ -170,7 +174,9 @@ int cdp_part_stage(struct cdp_part *p, struct cdp_err *err)
         if (p->lock_fd < 0)
             rc = cdp_err_errno(err, "%s: cannot open", lock);
         else if (flock(p->lock_fd, LOCK_EX | LOCK_NB) < 0)
-            rc = cdp_err_set(err, CDP_EXIT_IO, "%s: another run is at work on this dataset", p->opts.dir);
+            rc = errno == EWOULDBLOCK ? cdp_err_set(err, CDP_EXIT_IO,
+                                                    "%s: another run is at work on this dataset", p->opts.dir)
+                                      : cdp_err_errno(err, "%s: cannot lock", lock);
     }
     free(lock);
     free(dir);
@@ -434,7 +440,9 @@ int cdp_part_commit(struct cdp_part *p, struct cdp_err *err)
         rc = roll_forward(p, journal, err);
     }
     free(journal);
-    if (rc == 0)
-        rc = close_list(&p->manifest, err);
-    return rc == 0 ? close_list(&p->touched, err) : rc;
+    if (rc < 0)
+        return -1;
+    struct cdp_err ignored;
+    remove_tree(p->staging, &ignored); /* all is done; what is left the next run sweeps */
+    return close_list(&p->manifest, err) < 0 || close_list(&p->touched, err) < 0 ? -1 : 0;
 }
