@@ -348,9 +348,9 @@ struct cdp_agg {
 
 void cdp_agg_spec_free(struct cdp_agg *a);
 
-/* Does the JSON have the shape?  i: an integer from 0; d: a number for exact arithmetic, or null; v: any value; k: one that
- * can be a key; b: true or false; x: a string of hexadecimal digits; ?S: S or null; *S: an array of S; (ST…): an array of
- * just these. */
+/* Does the JSON have the shape?  i: an integer from 0; n: one from 1; d: a number for exact arithmetic, or null; v: any
+ * value; k: one that can be a key; b: true or false; x: a string of hexadecimal digits; ?S: S or null; *S: an array of S;
+ * (ST…): an array of just these. */
 bool cdp_agg_shape(const char *shape, struct cdp_val v);
 
 uint64_t cdp_agg_integer(struct cdp_val v);                     /* shape i */

@@ -557,6 +557,8 @@ static bool matches(const char *shape, const char **end, struct cdp_val v)
     switch (*shape) {
     case 'i':
         return is_integer(v);
+    case 'n':
+        return is_integer(v) && v.p[0] != '0';
     case 'd':
         return v.type == CDP_NULL || is_number(v);
     case 'v':

@@ -346,6 +346,7 @@ histogram(v,1)|{"h":{"histogram":[[1e100,1]]}}|: a number too far from 0 for bin
 median(v)|{"h":{"quantile":[[null,1]]}}|: not a number
 quantile(v,1)|{"h":{"quantile":[[1e7000,1]]}}|: a number with digits beyond 1e±6144, past exact arithmetic
 top(v,1)|{"h":{"top":[[1e99999999999999999999,1]]}}| is no state of top
+mode(v)|{"h":{"top":[[1,0]]}}| is no state of top
 count_distinct(v)|{"h":{"count_distinct":[1,[1e99999999999999999999]]}}| is no state of count_distinct
 END
 }

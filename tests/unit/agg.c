@@ -371,7 +371,8 @@ static bool shape(const char *s, const char *json)
 static void test_shapes(void)
 {
     ok(shape("i", "12") && !shape("i", "-1") && !shape("i", "1.0") && !shape("i", "1e3") &&
-           !shape("i", "\"1\"") && !shape("i", "1234567890123456789"),
+           !shape("i", "\"1\"") && !shape("i", "1234567890123456789") && shape("i", "0") &&
+           !shape("n", "0") && shape("n", "10"),
        "integers");
     ok(shape("d", "-1.5e3") && shape("d", "null") && !shape("d", "1e9000") && !shape("d", "true"), "numbers");
     ok(shape("?(xv)", "null") && shape("?(xv)", "[\"00fe\",null]") && !shape("?(xv)", "[\"0\",1]") &&
