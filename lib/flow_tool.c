@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static unsigned processors(void)
@@ -78,6 +79,19 @@ static bool threshold(const char *text, uint64_t *n, bool *percent)
     return cdp_opt_count(digits, n) && (!*percent || *n <= 100);
 }
 
+/* A side file must not be the output: rejected records are raw, and a whole new output would take their place. */
+static int apart(const char *option, const char *file, const char *output, struct cdp_err *err)
+{
+    struct stat a, b;
+    if (!file)
+        return 0;
+    bool same = output && strcmp(file, output) == 0;
+    if (stat(file, &a) == 0 && S_ISREG(a.st_mode) &&
+        (output ? stat(output, &b) : fstat(STDOUT_FILENO, &b)) == 0)
+        same |= a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    return same ? cdp_err_set(err, CDP_EXIT_USAGE, "%s '%s' is the output", option, file) : 0;
+}
+
 int cdp_flow_open(struct cdp_flow *f, struct cdp_err *err)
 {
     struct cdp_common *c = f->common;
@@ -89,6 +103,8 @@ int cdp_flow_open(struct cdp_flow *f, struct cdp_err *err)
         return cdp_err_set(err, CDP_EXIT_USAGE, "--max-rejects needs --rejects FILE");
     if (c->operands == 0 && isatty(STDIN_FILENO))
         return cdp_err_set(err, CDP_EXIT_USAGE, "usage: %s %s", f->tool->name, f->tool->usage);
+    if (apart("--rejects", c->rejects, c->output, err) < 0 || apart("--stats", c->stats, c->output, err) < 0)
+        return -1;
     if (!(f->out = cdp_out_open(c->output, false, err)))
         return -1;
     if (c->rejects && !(f->priv->rejects = cdp_out_open(c->rejects, true, err)))

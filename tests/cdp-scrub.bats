@@ -478,6 +478,26 @@ sha() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
     done
 }
 
+@test "rejected records, which are raw, do not land in the output" {
+    printf '%s\n' '{"a":1,"c":"S3CRET"}' '{"a":2,"c":"Spain"}' >in
+    usage "--rejects 'out' is the output" --keep a --country c --rejects out -o out
+    [ ! -e out ]
+    echo old >out
+    ln out other
+    usage "--rejects 'other' is the output" --keep a --country c --rejects other -o out
+    usage "--stats './out' is the output" --keep a --country c --stats ./out -o out
+    [ "$(cat out)" = old ]
+    status=0
+    cdp-scrub --keep a --country c --rejects ./out in >out 2>said || status=$?
+    [ $status -eq 2 ]
+    [ ! -s out ]
+    [ "$(cat said)" = "cdp-scrub: --rejects './out' is the output" ]
+    # A pipe that somebody names on purpose is theirs.
+    scrub --keep a --country c --rejects /dev/stdout in
+    [ "$status" -eq 0 ]
+    [ "$(printf '%s\n' "$output" | wc -l)" -eq 2 ]
+}
+
 @test "leaks: what goes out is looked at, values are not shown" {
     printf '%s\n' '{"note":"call +49 30 123456","o":{"a":["bob\u0040example.com",{"eve@example.org":"4111 1111 1111 1111"}]}}' \
         '{"note":"ask ann@example.net or bob@example.com","n":4111111111111111}' >in
