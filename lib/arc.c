@@ -49,7 +49,7 @@ struct cdp_arc {
     bool starved;
     off_t base;               /* where the descriptor stood at first */
     unsigned long long limit; /* bytes to read at most */
-    bool window_plain;
+    bool within;              /* that is not where the file begins */
     struct level *top;
     unsigned levels;
     unsigned long long done, size;
@@ -104,8 +104,13 @@ int cdp_arc_window(struct cdp_arc *a, unsigned long long from, unsigned long lon
     a->size = end > from ? end - from : 0;
     if (a->size > a->limit)
         a->size = a->limit;
-    a->window_plain = from > 0;
+    a->within = from > 0;
     return 0;
+}
+
+bool cdp_arc_within(const struct cdp_arc *a)
+{
+    return a->within;
 }
 
 static void pop(struct cdp_arc *a)
@@ -365,7 +370,7 @@ static bool is_archive(const struct level *l)
 static int unwrap(struct cdp_arc *a, struct cdp_err *err)
 {
     for (;;) {
-        enum kind kind = a->window_plain ? PLAIN : detect(a->top, err);
+        enum kind kind = a->within ? PLAIN : detect(a->top, err);
         if (kind == UNDECIDED)
             return -1;
         unlook(a->top);

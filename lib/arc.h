@@ -22,6 +22,9 @@ void cdp_arc_close(struct cdp_arc *a);
  * from is not 0.  A file that is shorter by now ends where it ends. */
 int cdp_arc_window(struct cdp_arc *a, unsigned long long from, unsigned long long to, struct cdp_err *err);
 
+/* Does the current stream begin within its file? */
+bool cdp_arc_within(const struct cdp_arc *a);
+
 /* The next stream: 1, 0 when there is none, -1 and *err.  A plain or compressed file has one; an archive one for each
  * regular member in the archive's order.  *name lives until the next call: "path" or "path/member". */
 int cdp_arc_next(struct cdp_arc *a, const char **name, struct cdp_err *err);

@@ -143,7 +143,12 @@ static int place(struct worker *w, int fd, off_t at, off_t end, bool newline)
 {
     struct run *run = w->run;
     off_t to;
-    if (!wait_turn(w) || cdp_out_claim(run->out, (size_t)(end - at) + newline, &to, &w->err) < 0)
+    if (!wait_turn(w))
+        return -1;
+    /* Whoever reads standard input next, an operand or another program, goes on behind it. */
+    if (strcmp(run->in->path[w->i], "-") == 0 && lseek(fd, end, SEEK_SET) < 0)
+        return cdp_err_errno(&w->err, "-: cannot seek");
+    if (cdp_out_claim(run->out, (size_t)(end - at) + newline, &to, &w->err) < 0)
         return -1;
     pass_turn(w);
     while (at < end || newline) {
@@ -412,8 +417,10 @@ int cdp_concat_range(const char *path, unsigned long long from, unsigned long lo
         size_t at = 0, end = (size_t)n;
         unsigned long long here = place;
         place += end;
-        if (!begun && !(begun = behind_newline(buf, end, &at)))
+        if (!begun && !(begun = behind_newline(buf, end, &at))) {
+            ended = place >= to; /* a line that began before it is not looked at to its end */
             continue;
+        }
         if (last == '\n' && here + at >= to)
             break;
         if (place >= to) {

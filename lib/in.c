@@ -20,6 +20,7 @@ struct cdp_in {
     size_t n, next;      /* operands, and the next to open */
     struct cdp_arc *arc; /* the one that is open */
     bool in_source;      /* a stream of it is being read */
+    bool within;         /* which begins within its file */
     bool fresh;          /* nothing of the stream has been handed out */
     bool inside;         /* a piece of the line was handed out, and its end was not */
     struct cdp_in_opts opts;
@@ -135,6 +136,7 @@ static int next_source(struct cdp_in *in, struct cdp_err *err)
         if (rc == 1) {
             in->in_source = in->fresh = true;
             in->inside = false;
+            in->within = cdp_arc_within(in->arc);
             in->offset = 0;
             struct stat st;
             in->fd = cdp_arc_fd(in->arc);
@@ -251,7 +253,7 @@ static int hand_out(struct cdp_in *in, struct cdp_block *b, size_t whole, struct
     b->offset = in->offset;
     b->source = (uint32_t)in->sources - 1;
     in->offset += whole - b->added_newline;
-    if (in->fresh && whole >= 3 && memcmp(b->data, "\xEF\xBB\xBF", 3) == 0) {
+    if (in->fresh && !in->within && whole >= 3 && memcmp(b->data, "\xEF\xBB\xBF", 3) == 0) {
         memmove(b->data, b->data + 3, b->len -= 3);
         b->offset = 3;
     }

@@ -37,6 +37,8 @@ said() { [ "$status" -eq "$1" ] && [ "$stderr" = "cdp-cat: $2" ] || { echo "$sta
     cdp-cat f1 f2 f1 f3 f4 >out
     printf '{"a":1}\n{"a":1}\n\xef\xbbx\n{"a":"\xef\xbb\xbf"}\n' >want
     same want out
+    cdp-cat --next-state s f1 f2 f1 f3 f4 >out
+    same want out
     gzip -k f1 && cdp-cat f1.gz f4 >out
     printf '{"a":1}\n{"a":"\xef\xbb\xbf"}\n' >want
     same want out
@@ -144,6 +146,24 @@ first" ]
     [ "$(cat in)" = x ]
     cdp-cat -o in in in
     [ "$(cat in)" = $'x\nx' ]
+    run bash -c 'cdp-cat <in >>in'
+    [ "$status" -eq 2 ]
+    [ "$output" = 'cdp-cat: -: is an input and the output' ]
+    echo y >-
+    run bash -c 'cdp-cat - <in >>-'
+    [ "$status" -eq 0 ] && [ "$(cat ./-)" = $'y\nx\nx' ]
+}
+
+@test "standard input is read once, and left where it was read to" {
+    "$BUILD/generate" --kind events --bytes 200K >in
+    cdp-cat - - <in >out
+    same in out
+    cdp-cat - - <in | cmp - in
+    { cdp-cat >out && cat >rest; } <in
+    same in out
+    [ ! -s rest ]
+    { head -c 100 >/dev/null && cdp-cat >out; } <in
+    tail -c +101 in | cmp - out
 }
 
 # --- packed inputs and archives
@@ -557,6 +577,20 @@ round_trip()
     [ "$(jq -c '[.line, .payload]' <<<"$output")" = $'[3,3]\n[4,4]' ]
 }
 
+@test "a byte order mark within a file that has grown is its data" {
+    printf '\xef\xbb\xbf1\n' >f
+    cdp-cat --next-state s f >out
+    [ "$(cat out)" = 1 ]
+    printf '\xef\xbb\xbf2\n' >>f
+    cdp-cat --state s f >out
+    printf '\xef\xbb\xbf2\n' >want
+    same want out
+    cdp-cat f | tail -n 1 | cmp - want
+    cdp-cat --envelope --state s f >out
+    [ "$(jq -c '[.line, .bom, .payload]' out)" = '[2,null,null]' ]
+    cdp-cat --unwrap out | cmp - want
+}
+
 @test "packed files and archives are read again when they change" {
     echo 1 | gzip >f.gz
     echo p >p && tar cf t.tar p
@@ -655,6 +689,12 @@ round_trip()
     cdp-cat --range 1M+1M --stats stats in >part
     [ "$(stat_of stats out)" = "$(wc -l <part)" ]
     balanced stats
+}
+
+@test "a range within one long line is done at once" {
+    truncate -s 1T in || skip "no files of holes here"
+    run timeout 60 cdp-cat --range 1000+1000 in
+    [ "$status" -eq 0 ] && [ -z "$output" ]
 }
 
 @test "a range is of one plain file" {

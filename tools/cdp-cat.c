@@ -128,8 +128,10 @@ static int block(void *tool, struct cdp_batch *b, struct cdp_err *err)
     struct cat *c = tool;
     struct cdp_envelope *e = b->worker;
     if (!c->opt.envelope) {
-        e->records = b->lines;
-        return cdp_batch_emit(b, b->block.data, b->block.len, b->lines, err);
+        /* Of a source that is a byte order mark and nothing else there is no line. */
+        bool none = b->block.added_newline && b->block.len == 1;
+        e->records = none ? 0 : b->lines;
+        return cdp_batch_emit(b, b->block.data, none ? 0 : b->block.len, e->records, err);
     }
     uint64_t before = c->keeps_state ? cdp_intake_lines(&c->intake, b->block.operand) : 0;
     if (cdp_envelope_wrap(e, &c->envelope, b, before, err) < 0)
@@ -196,9 +198,12 @@ static int refuse_output(const struct cat *c, struct cdp_err *err)
     struct stat out, st;
     if (c->opt.common.output || fstat(STDOUT_FILENO, &out) < 0 || !S_ISREG(out.st_mode))
         return 0;
-    for (size_t i = 0; i < c->inputs.n; i++)
-        if (stat(c->inputs.path[i], &st) == 0 && st.st_dev == out.st_dev && st.st_ino == out.st_ino)
-            return cdp_err_set(err, CDP_EXIT_USAGE, "%s: is an input and the output", c->inputs.path[i]);
+    for (size_t i = 0; i < c->inputs.n; i++) {
+        const char *path = c->inputs.path[i];
+        int rc = strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &st) : stat(path, &st);
+        if (rc == 0 && st.st_dev == out.st_dev && st.st_ino == out.st_ino)
+            return cdp_err_set(err, CDP_EXIT_USAGE, "%s: is an input and the output", path);
+    }
     return 0;
 }
 
