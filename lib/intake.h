@@ -20,10 +20,10 @@ int cdp_intake_compare(struct cdp_intake *in, struct cdp_inputs *inputs, const c
                        struct cdp_err *err);
 
 /* Opens input i where this run goes on, and not beyond the size that the next state will tell, however it grows. */
-struct cdp_arc *cdp_intake_open(const struct cdp_intake *in, size_t i, struct cdp_err *err);
+struct cdp_arc *cdp_intake_open(struct cdp_intake *in, size_t i, struct cdp_err *err);
 
-/* A stream of input i begins: plain, its bytes are those of the file. */
-void cdp_intake_stream(struct cdp_intake *in, size_t i, bool plain);
+/* A stream of input i begins: plain, its bytes are those of the file.  A file of which a stream is not wanted is not noted. */
+void cdp_intake_stream(struct cdp_intake *in, size_t i, bool plain, bool wanted);
 
 /* Lines of input i that earlier runs have read. */
 uint64_t cdp_intake_lines(const struct cdp_intake *in, size_t i);

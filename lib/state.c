@@ -192,25 +192,54 @@ int cdp_state_judge(const struct cdp_state *s, const char *path, const struct st
         return CDP_STATE_NEW;
     now->read = old->read;
     now->lines = old->lines;
+    now->head = head;
+    now->tail = tail;
     return CDP_STATE_GROWN;
 }
 
-int cdp_state_note(struct cdp_state *s, const struct cdp_state_file *now, struct cdp_err *err)
+struct cdp_state_piece cdp_state_first(const char *p, size_t n, uint64_t at)
+{
+    n = n < PRINT ? n : PRINT;
+    return (struct cdp_state_piece){at, n, cdp_hash_stable(p, n)};
+}
+
+struct cdp_state_piece cdp_state_last(const char *p, size_t n, uint64_t at)
+{
+    size_t before = n < PRINT ? 0 : n - PRINT;
+    return cdp_state_first(p + before, n - before, at + before);
+}
+
+static bool holds(int fd, const struct cdp_state_piece *piece)
+{
+    char buf[PRINT];
+    return pread(fd, buf, piece->n, (off_t)piece->at) == (ssize_t)piece->n &&
+           cdp_hash_stable(buf, piece->n) == piece->hash;
+}
+
+void cdp_state_forget(struct cdp_state *s, const char *path)
+{
+    struct cdp_state_file *old = find(s, path);
+    if (old)
+        old->old = true;
+}
+
+int cdp_state_note(struct cdp_state *s, const struct cdp_state_file *now, uint64_t from,
+                   const struct cdp_state_piece piece[2], struct cdp_err *err)
 {
     struct cdp_state_file f = *now;
     f.old = false;
+    cdp_state_forget(s, f.path);
     if (f.plain) {
         int fd = open(f.path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
-            return cdp_err_errno(err, "%s: cannot open", f.path);
-        bool good = fingerprint(fd, f.read, &f.head, &f.tail);
+            return errno == ENOENT || errno == ENOTDIR ? 0 : cdp_err_errno(err, "%s: cannot open", f.path);
+        bool same = (from == 0 || (fingerprint(fd, from, &f.head, &f.tail) && f.head == now->head &&
+                                   f.tail == now->tail)) &&
+                    holds(fd, &piece[0]) && holds(fd, &piece[1]) && fingerprint(fd, f.read, &f.head, &f.tail);
         close(fd);
-        if (!good)
-            return cdp_err_set(err, CDP_EXIT_IO, "%s: became shorter while it was read", f.path);
+        if (!same)
+            return 0;
     }
-    struct cdp_state_file *old = find(s, f.path);
-    if (old)
-        old->old = true;
     return append(s, &f, f.path, strlen(f.path), err);
 }
 

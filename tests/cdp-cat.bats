@@ -591,6 +591,64 @@ round_trip()
     cdp-cat --unwrap out | cmp - want
 }
 
+# changed BEFORE COMMAND: f has BEFORE lines when a state is written, five when it is read, and COMMAND changes it then.
+changed()
+{
+    seq "$1" >f
+    rm -f s && cdp-cat --next-state s f >/dev/null
+    seq $(($1 + 1)) 5 >>f
+    cdp-cat --state s --next-state s f wait >out &
+    exec 7>wait # when it is opened, f has been read
+    bash -c "$2"
+    exec 7>&-
+    wait $!
+    seq $(($1 + 1)) 5 >want
+    same want out
+}
+
+@test "a file that changes while it is read loses no line" {
+    mkfifo wait
+    local before what
+    for before in 0 2; do
+        for what in 'seq 11 20 >n && mv n f' 'seq 11 20 >f' 'seq 3 >f' ': >f'; do
+            changed $before "$what"
+            cdp-cat --state s f >out
+            same f out
+        done
+        changed $before 'seq 6 8 >>f'
+        run_cat --state s f
+        [ "$output" = $'6\n7\n8' ]
+        changed $before 'rm f'
+        [ "$(wc -l <s)" -eq 1 ]
+    done
+}
+
+@test "a file that is replaced before it is its turn is read whole" {
+    mkfifo wait
+    seq 2 >f
+    cdp-cat --next-state s f >/dev/null
+    seq 3 5 >>f
+    cdp-cat --state s --next-state s wait f >out &
+    exec 7>wait # when it is opened, f has been compared
+    seq 11 20 >f
+    exec 7>&-
+    wait $!
+    same f out
+    run_cat --state s f
+    [ "$status" -eq 0 ] && [ -z "$output$stderr" ]
+}
+
+@test "an archive of which dates left out members is not done with" {
+    lake data/2026/02/05/f data/2026/02/06/f
+    tar cf a.tar data
+    run_cat --next-state s --since 2026-02-06 a.tar
+    [ "$output" = data/2026/02/06/f ]
+    run_cat --state s --next-state s a.tar
+    [ "$output" = $'data/2026/02/05/f\ndata/2026/02/06/f' ]
+    run_cat --state s --since 2026-02-06 a.tar
+    [ "$status" -eq 0 ] && [ -z "$output$stderr" ]
+}
+
 @test "packed files and archives are read again when they change" {
     echo 1 | gzip >f.gz
     echo p >p && tar cf t.tar p

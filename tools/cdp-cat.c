@@ -111,16 +111,17 @@ static void worker_close(void *tool, void *worker)
 
 static struct cdp_arc *open_input(void *tool, size_t i, struct cdp_err *err)
 {
-    const struct cat *c = tool;
+    struct cat *c = tool;
     return c->keeps_state ? cdp_intake_open(&c->intake, i, err) : cdp_arc_open(c->inputs.path[i], err);
 }
 
 static bool want(void *tool, size_t i, const char *name, bool plain)
 {
     struct cat *c = tool;
+    bool wanted = cdp_inputs_within(&c->inputs, name);
     if (c->keeps_state)
-        cdp_intake_stream(&c->intake, i, plain);
-    return cdp_inputs_within(&c->inputs, name);
+        cdp_intake_stream(&c->intake, i, plain, wanted);
+    return wanted;
 }
 
 static int block(void *tool, struct cdp_batch *b, struct cdp_err *err)
