@@ -465,6 +465,11 @@ bool cdp_arc_would_block(struct cdp_arc *a)
     return a->starved;
 }
 
+bool cdp_arc_wait(const struct cdp_arc *a, int ms)
+{
+    return ready(a, ms);
+}
+
 void cdp_arc_progress(const struct cdp_arc *a, unsigned long long *done, unsigned long long *size)
 {
     *done = a->done;

@@ -36,6 +36,9 @@ ssize_t cdp_arc_read(struct cdp_arc *a, void *buf, size_t n, struct cdp_err *err
 /* Would cdp_arc_read have to wait for a pipe or terminal?  (false for files and where unpacked bytes are at hand.) */
 bool cdp_arc_would_block(struct cdp_arc *a);
 
+/* Where a read would block: waits for bytes or the operand's end, at most so many milliseconds.  Have they come? */
+bool cdp_arc_wait(const struct cdp_arc *a, int ms);
+
 /* For progress: bytes of the operand read so far and its size (0 where unknown). */
 void cdp_arc_progress(const struct cdp_arc *a, unsigned long long *done, unsigned long long *size);
 

@@ -204,14 +204,27 @@ static void progress(const struct worker *w)
     }
 }
 
-/* Before a read: room behind what the buffer holds, and nothing kept back where the read would wait. */
+/* The read would wait: nothing is kept back. */
+static int pause_for_input(struct worker *w)
+{
+    if (put(w) < 0 || cdp_out_flush(w->run->out, &w->err) < 0)
+        return -1;
+    while (!cdp_arc_wait(w->arc, 1000)) {
+        if (atomic_load(&w->run->stop))
+            return -1;
+        progress(w);
+    }
+    return 0;
+}
+
+/* Before a read: room behind what the buffer holds. */
 static int make_room(struct worker *w)
 {
     struct run *run = w->run;
     if (atomic_load(&run->stop))
         return -1;
     if (cdp_arc_would_block(w->arc))
-        return put(w) < 0 ? -1 : cdp_out_flush(run->out, &w->err);
+        return pause_for_input(w);
     if (!w->my_turn && atomic_load(&run->turn) == w->i)
         wait_turn(w);
     if (w->my_turn && !cdp_out_seekable(run->out))
@@ -277,7 +290,7 @@ static int input(struct worker *w)
     if (!(w->arc = cdp_arc_open(path, &w->err)))
         return -1;
     for (;;) {
-        if (cdp_arc_would_block(w->arc) && (put(w) < 0 || cdp_out_flush(run->out, &w->err) < 0))
+        if (cdp_arc_would_block(w->arc) && pause_for_input(w) < 0)
             return -1;
         int rc = cdp_arc_next(w->arc, &name, &w->err);
         if (rc < 0)

@@ -83,11 +83,21 @@ static void fail(struct cdp_flow_private *run, const struct cdp_err *err)
     pthread_mutex_unlock(&run->turns);
 }
 
-/* Called by the reader before it waits for input: all blocks so far get applied, then buffers are emptied. */
+static void show_progress(struct cdp_flow_private *run)
+{
+    uint64_t done, size;
+    cdp_in_progress(run->in, &done, &size);
+    cdp_progress_show(&run->progress, run->bytes_before + cdp_in_bytes(run->in), done, size);
+}
+
+/* Called by the reader before it waits for input, and again while it does: all blocks so far get applied, then buffers are
+ * emptied. */
 static int on_idle(void *arg, struct cdp_err *err)
 {
     struct cdp_flow_private *run = arg;
     wait_turn(run, run->next);
+    if (cdp_progress_due(&run->progress))
+        show_progress(run);
     if (atomic_load(&run->stop)) /* or the reader would wait for what nobody takes */
         return cdp_err_set(err, CDP_EXIT_DATA, "another block has failed");
     if (run->ops->idle && run->ops->idle(run->tool, err) < 0)
@@ -354,13 +364,6 @@ static int apply_block(struct cdp_batch *b, off_t *at, struct cdp_err *err)
 }
 
 /* ---- workers ---- */
-
-static void show_progress(struct cdp_flow_private *run)
-{
-    uint64_t done, size;
-    cdp_in_progress(run->in, &done, &size);
-    cdp_progress_show(&run->progress, run->bytes_before + cdp_in_bytes(run->in), done, size);
-}
 
 static void number_lines(struct cdp_flow_private *run, struct cdp_batch *b)
 {

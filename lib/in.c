@@ -108,6 +108,18 @@ const char *cdp_in_source_name(struct cdp_in *in, uint32_t source)
     return name;
 }
 
+/* Tells idle where a read would wait, and again each second, so that it can say how far the run is. */
+static int pause_for_input(struct cdp_in *in, struct cdp_err *err)
+{
+    if (!in->opts.idle)
+        return 0;
+    do {
+        if (in->opts.idle(in->opts.idle_arg, err) < 0)
+            return -1;
+    } while (!cdp_arc_wait(in->arc, 1000));
+    return 0;
+}
+
 /* The next stream: 1, 0 where there is none left. */
 static int next_source(struct cdp_in *in, struct cdp_err *err)
 {
@@ -124,7 +136,7 @@ static int next_source(struct cdp_in *in, struct cdp_err *err)
                 return -1;
         }
         /* What a pipe's bytes are is known only when they come. */
-        if (cdp_arc_would_block(in->arc) && in->opts.idle && in->opts.idle(in->opts.idle_arg, err) < 0)
+        if (cdp_arc_would_block(in->arc) && pause_for_input(in, err) < 0)
             return -1;
         const char *name;
         int rc = cdp_arc_next(in->arc, &name, err);
@@ -214,7 +226,7 @@ static int fill(struct cdp_in *in, struct cdp_block *b, size_t *whole, struct cd
         if (cdp_arc_would_block(in->arc)) {
             if (*whole)
                 return 0;
-            if (in->opts.idle && in->opts.idle(in->opts.idle_arg, err) < 0)
+            if (pause_for_input(in, err) < 0)
                 return -1;
         }
         ssize_t n = cdp_arc_read(in->arc, b->data + b->len, room, err);

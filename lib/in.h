@@ -20,7 +20,8 @@ struct cdp_arc;
 struct cdp_in_opts {
     size_t block;      /* aimed-at bytes of a block; 0: CDP_BLOCK_SIZE */
     size_t max_record; /* a longer line is an error of exit status 1; 0: CDP_MAX_RECORD */
-    /* Called before a read that would wait (all lines so far have been handed out): flush what is buffered. */
+    /* Called before a read that would wait (all lines so far have been handed out), and each second while it does: flush
+     * what is buffered. */
     int (*idle)(void *arg, struct cdp_err *err);
     void *idle_arg;
     /* How to open operand i; NULL: cdp_arc_open of its name. */

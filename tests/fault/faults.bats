@@ -284,6 +284,29 @@ signals()
     each signals
 }
 
+asked()
+{
+    local pid out=(-o got)
+    ! has dataset || out=(-d d)
+    rm -f in && mkfifo in
+    "$1" "${args[@]}" "${out[@]}" <in 2>said &
+    pid=$!
+    exec 7>in
+    at_work "$1" $pid
+    head -n 1 "$(input)" >&7
+    sleep .3 # it has read that
+    kill -USR1 $pid
+    # Nothing more comes, and it says so all the same.  (The limit is for a tool that waits for ever.)
+    for _ in $(seq 3000); do [ ! -s said ] || break; sleep .01; done
+    cp said before
+    exec 7>&-
+    wait $pid && [ -s before ] && grep -qE "^$1: [0-9.]+(B|KiB) [0-9]+:[0-9:]+ \[.*/s\]$" said && [ "$(wc -l <said)" = 1 ]
+}
+
+@test "SIGUSR1 to a tool that waits for input" {
+    each asked
+}
+
 # --- memory and disk
 
 little_memory()
