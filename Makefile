@@ -188,7 +188,7 @@ install: all
 	    install -m 644 $(BUILD)/completions/_$$t $(DESTDIR)$(datadir)/zsh/site-functions && \
 	    install -m 644 $(BUILD)/completions/$$t.fish $(DESTDIR)$(datadir)/fish/vendor_completions.d || exit 1; \
 	done
-	cp -R pipelines $(DESTDIR)$(datadir)/cdp/
+	cp -R pipelines samples $(DESTDIR)$(datadir)/cdp/
 
 clean:
 	rm -rf build build-*

@@ -1,14 +1,17 @@
 # What both flows share: how recipes run, and how landing files become partitions.
 #
-# A flow's makefile sets FLOW (users), TIME (the path of the time it partitions by), FIRST (the layer that partitions begin in) and
-# ROWS (a partition's file there), includes this, and says how partitions and gold are made.  Variables a user sets:
+# A flow's makefile sets FLOW (users), TIME (the path of the time it partitions by), LAYERS (where it has partitions, the layer
+# that they begin in first) and ROWS (a partition's file there), includes this, and says how partitions and gold are made.
+# Variables a user sets:
 #
-#   LANDING   directory of landing files (any depth; tar, zip, gz … or plain NDJSON); names without blanks
-#   LAKE      root of the lake                                                                  (default: lake)
-#   FROM, TO  a range of days: only their partitions, built anew (a backfill)
+#   LANDING   directory of landing files (any depth; tar, zip, gz … or plain NDJSON)         (default: landing)
+#   LAKE      root of the lake                                                               (default: lake)
+#   FROM, TO  a range of days, YYYY-MM-DD: their partitions are built anew (a backfill)
 #
 # LAKE/bronze/FLOW/FILE.ndjson.gz                   as received, enveloped; one a landing file
-# LAKE/state/FLOW/split/FILE/year=/month=/day=/     its lines by partition
+# LAKE/state/FLOW/landed/FILE+                      as old as what is known of a landing file, see `landing`
+# LAKE/state/FLOW/split/FILE+/year=/month=/day=/    its lines by partition
+# LAKE/state/FLOW/days/                             what each partition is made of, see `partitions`
 # LAKE/silver…/FLOW/year=/month=/day=/ROWS          a partition: the target that all else hangs on
 # LAKE/rejects/FLOW/…  LAKE/audit/FLOW.ndjson       what was refused; what every step read and wrote
 #
@@ -26,25 +29,26 @@ SHELL       := $(PIPELINES)/step
 MAKEFLAGS += --no-builtin-rules
 export LC_ALL := C
 
-# $(call inputs,FILES): notes the inputs of a target beside it, for --files-from: a command line is too short for many.
-define newline
-
-
-endef
-empty :=
-space  := $(empty) $(empty)
-inputs  = $(shell mkdir -p $(@D))$(file >$(@D)/.$(@F).inputs,$(subst $(space),$(newline),$(strip $1)))
-
 STATS   = --stats $(LAKE)/audit/$(FLOW).ndjson -q
 REJECTS = --rejects $(LAKE)/rejects/$(FLOW)/$1.ndjson
+BRONZE := $(LAKE)/bronze/$(FLOW)
 STATE  := $(LAKE)/state/$(FLOW)
 SELF   := $(MAKE) --no-print-directory -f $(firstword $(MAKEFILE_LIST))
 
-FILES   := $(shell cd '$(LANDING)' && find . -type f ! -name '.*' | cut -c3- | sort)
-SPLIT   := $(FILES:%=$(STATE)/split/%/.done)
-FOLDERS := $(LAKE)/audit $(LAKE)/rejects/$(FLOW) $(STATE)
+# $(call quoted,WORD), for the shell; $(call checked,WHAT) after a $(shell …) that must have succeeded.
+quoted  = '$(subst ','\'',$1)'
+checked = $(if $(filter-out 0,$(.SHELLSTATUS)),$(error $(FLOW): $1))
 
 # The partitions are known when all landing files are split; so make is run again for them.
+ifeq ($(filter-out all split backfill,$(MAKECMDGOALS)),)
+LANDED := $(shell $(PIPELINES)/landing $(call quoted,$(LANDING)) $(call quoted,$(LAKE)) $(FLOW))
+$(call checked,the landing files are not to be had)
+# What is in bronze stays, also when it is landing no longer.
+BRONZED := $(shell mkdir -p $(BRONZE) && find $(BRONZE) -name '*.ndjson.gz' ! -name '.*' -printf '%P\n')
+$(call checked,bronze is not to be had)
+SPLIT := $(patsubst %,$(STATE)/split/%+/.done,$(sort $(LANDED) $(BRONZED:%.ndjson.gz=%)))
+endif
+
 all: split
 	+@$(SELF) gold
 split: $(SPLIT)
@@ -53,33 +57,29 @@ backfill:
 	+@$(SELF) split FROM= TO=
 	+@$(SELF) gold
 
-$(FOLDERS):
-	@mkdir -p $@
-
-$(LAKE)/bronze/$(FLOW)/%.ndjson.gz: $(LANDING)/% | $(FOLDERS)
+$(LANDED:%=$(BRONZE)/%.ndjson.gz): $(BRONZE)/%.ndjson.gz: $(STATE)/landed/%+
 	@mkdir -p $(@D)
-	cdp-cat --envelope $(STATS) -o $@ $<
+	printf -v file %b $(call quoted,$(subst +,\x,$*)) && \
+	    cdp-cat --envelope $(STATS) -o $@ -- $(call quoted,$(LANDING))/"$$file"
 
-$(STATE)/split/%/.done: $(LAKE)/bronze/$(FLOW)/%.ndjson.gz
+$(STATE)/split/%+/.done: $(BRONZE)/%.ndjson.gz
 	@rm -rf $(@D) && mkdir -p $(@D) $(dir $(LAKE)/rejects/$(FLOW)/$*)
 	@rm -f $(LAKE)/rejects/$(FLOW)/$*.ndjson
 	cdp-cat --unwrap $(STATS) $< | cdp-part -d $(@D) --time $(TIME) $(call REJECTS,$*) $(STATS)
 	@touch $@
 
-# For every partition there is, "LAYER/FLOW/year=…/month=…/day=…/ROWS: the files it is made of"; LAYER is the flow's first.
+# For every partition there is: its file in the first layer, the list of its pieces, and the pieces.
 ifneq ($(filter-out all split backfill,$(MAKECMDGOALS)),)
-$(shell mkdir -p $(STATE) && find $(STATE)/split -name 'part-*.ndjson.gz' -path '*/day=*/*' 2>/dev/null | sort | \
-    awk -v to='$(LAKE)/$(FIRST)/$(FLOW)' -v rows='$(ROWS)' -f $(PIPELINES)/partitions.awk >$(STATE)/partitions.mk)
+$(shell $(PIPELINES)/partitions $(LAKE) $(FLOW) $(ROWS) $(call quoted,$(FROM)) $(call quoted,$(TO)) $(LAYERS) >$(STATE)/partitions.mk)
+$(call checked,the partitions are not to be had)
 EQ := =
 include $(STATE)/partitions.mk
 endif
-IN_RANGE := $(shell printf '%s\n' $(DAYS) | awk -v from='$(FROM)' -v to='$(TO)' 'NF { \
-    d = $$0; gsub(/(year|\/month|\/day)=/, "-", d); d = substr(d, 2); \
-    if ((from != "" || to != "") && (from == "" || d >= from) && (to == "" || d <= to)) print }')
-$(IN_RANGE:%=$(LAKE)/$(FIRST)/$(FLOW)/%/$(ROWS)): again
 
-# The files of all partitions in a layer: $(call partitions,silver)
-partitions = $(DAYS:%=$(LAKE)/$1/$(FLOW)/%/$(ROWS))
+# $(call partitions,LAYER/FLOW,ROWS): a file of each partition, behind their list; $(call rows,LAYER/FLOW,ROWS): the command
+# that prints them as a stream, however many there are.
+partitions = $(STATE)/days/all $(DAYS:%=$(LAKE)/$1/%/$2)
+rows       = sed 's|.*|$(LAKE)/$1/&/$2|' $(STATE)/days/all | cdp-cat --files-from -
 
 .PHONY: all split backfill gold again
 .SECONDARY:

@@ -8,7 +8,7 @@
 
 FLOW := users
 TIME := source_timestamp
-FIRST := silver_pii
+LAYERS := silver_pii/users silver/users
 ROWS := users.ndjson.gz
 include $(dir $(lastword $(MAKEFILE_LIST)))common.mk
 
@@ -19,29 +19,31 @@ ORDER  := source_timestamp:time,read_timestamp:time,uuid
 
 gold: $(LAKE)/gold/users_current.ndjson.gz $(LAKE)/gold/users_history.ndjson.gz
 
+# What a user sets and targets hang on, in a file that changes when it does.
+TOLD := $(STATE)/told
+$(shell mkdir -p $(STATE); echo '$(AS_OF) $(POLICY)' | cmp -s - $(TOLD) || echo '$(AS_OF) $(POLICY)' >$(TOLD))
+$(call checked,$(TOLD) is not to be had)
+
 $(LAKE)/silver_pii/users/%/$(ROWS):
 	@mkdir -p $(@D) $(LAKE)/rejects/users/$*
 	@rm -f $(LAKE)/rejects/users/$*/order.ndjson
-	$(call inputs,$(filter %.gz,$^))
-	cdp-cat --files-from $(@D)/.$(@F).inputs | cdp-order -k $(ORDER) $(call REJECTS,$*/order) $(STATS) | \
+	cdp-cat --files-from $< | cdp-order -k $(ORDER) $(call REJECTS,$*/order) $(STATS) | \
 	    cdp-dedup -k uuid $(STATS) -o $(@D)/.new.gz
 	@mv $(@D)/.new.gz $@
 
-$(LAKE)/silver/users/%/$(ROWS): $(LAKE)/silver_pii/users/%/$(ROWS) $(POLICY)
-	@mkdir -p $(@D)
+$(LAKE)/silver/users/%/$(ROWS): $(LAKE)/silver_pii/users/%/$(ROWS) $(POLICY) $(TOLD)
+	@mkdir -p $(@D) $(LAKE)/rejects/users/$*
 	@rm -f $(LAKE)/rejects/users/$*/scrub.ndjson
 	cdp-scrub --policy $(POLICY) --as-of $(AS_OF) $(call REJECTS,$*/scrub) $(STATS) -o $@ $<
 
 SNAPSHOT = cdp-snapshot -k user_id --order $(ORDER) --delete '.change_type == "DELETE"' $(STATS)
 
-$(LAKE)/gold/users_current.ndjson.gz: $(call partitions,silver)
+$(LAKE)/gold/users_current.ndjson.gz: $(call partitions,silver/users,$(ROWS))
 	@mkdir -p $(@D)
-	$(call inputs,$^)
-	cdp-cat --files-from $(@D)/.$(@F).inputs | $(SNAPSHOT) -o $(@D)/.current.gz
+	$(call rows,silver/users,$(ROWS)) | $(SNAPSHOT) -o $(@D)/.current.gz
 	@mv $(@D)/.current.gz $@
 
-$(LAKE)/gold/users_history.ndjson.gz: $(call partitions,silver)
+$(LAKE)/gold/users_history.ndjson.gz: $(call partitions,silver/users,$(ROWS))
 	@mkdir -p $(@D)
-	$(call inputs,$^)
-	cdp-cat --files-from $(@D)/.$(@F).inputs | $(SNAPSHOT) --history -o $(@D)/.history.gz
+	$(call rows,silver/users,$(ROWS)) | $(SNAPSHOT) --history -o $(@D)/.history.gz
 	@mv $(@D)/.history.gz $@

@@ -57,7 +57,7 @@ apt-get install -qq -y --no-install-recommends pkg-config libjq-dev' ]
     [ "$status" = 0 ] && [ ! -e log ]
 }
 
-@test "make install: programs, pages, completions, pipelines" {
+@test "make install: programs, pages, completions, pipelines, samples; the demo runs from there" {
     make -s -C "$ROOT" install BUILD="$BUILD" DESTDIR="$PWD/root" prefix=/usr >/dev/null
     for t in "$ROOT"/tools/*.c; do
         t=$(basename "$t" .c)
@@ -69,5 +69,6 @@ apt-get install -qq -y --no-install-recommends pkg-config libjq-dev' ]
     done
     [ -s root/usr/share/man/man5/cdp-records.5 ]
     [ -s root/usr/share/man/man7/cdp.7 ]
-    [ -d root/usr/share/cdp/pipelines ]
+    PATH=$PWD/root/usr/bin:$PATH root/usr/share/cdp/pipelines/demo lake >shown
+    grep -q '^lake/gold/users_current.ndjson.gz: ' shown && [ -s lake/gold/daily_active_users.ndjson.gz ]
 }
