@@ -95,6 +95,80 @@ filtered()
         [ "$(stat_of stats dropped)" = $(($(stat_of plain dropped) + $(wc -l <"$(input)") - $(wc -l <some))) ]
 }
 
+# The modes of a tool, the options of one a line.  There are: some, a part of the input; wrapped, envelopes of it; states,
+# partial states of agg; base, a snapshot.
+modes()
+{
+    local m
+    case $1 in
+    cdp-cat) printf '%s\n' '' --envelope '--range 1000+50000' '--next-state s' '--state s --next-state s' '--unwrap wrapped' ;;
+    cdp-dedup)
+        for m in '' '--keep last' '--keep-min event_timestamp' '--keep-max event_timestamp' '--against some' '--dups dups' \
+            '--seen seen' '--seen seen' '-S 64K -T tmp'; do
+            echo "-k event_id $m"
+        done
+        for m in reject pass drop; do echo "-k metadata.amount --missing $m"; done
+        echo
+        ;;
+    cdp-order)
+        for m in '' --unique '-S 64K -T tmp' '--lateness 1h -t event_timestamp --late late'; do echo "-k event_timestamp:time,event_id $m"; done
+        for m in reject null; do echo "-k metadata.amount:num:desc --missing $m"; done
+        printf '%s\n' '-k event_id --merge some' '-k event_id --merge --unique some' ''
+        ;;
+    cdp-scrub) printf '%s\n' '--keep uuid' '--policy policy' '--hash payload.email=email --age payload.birthday=age --as-of 2026-02-05' ;;
+    cdp-agg)
+        printf '%s\n' 'n=count()' '--partial n=count()' '--merge --by .user_id n=count() states' '--by .event_type t=sum(.metadata.amount)' \
+            '--by .event_type t=median(.event_id)' '-S 64K -T tmp --by .event_id n=count()' '--sorted --by null n=count()'
+        ;;
+    cdp-snapshot)
+        for m in '' '--at 2026-02-05T00:00:00Z' '--patch payload' '--patch payload --unset payload.tags' '--base base --horizon 400000d' '--horizon 1d' \
+            '--forget .uuid<"4" --forgotten forgotten' --history '--history --at 2026-02-05T00:00:00Z' \
+            '--delete .source_metadata.change_type=="DELETE"' '-S 64K -T tmp' '--history -S 64K -T tmp'; do
+            echo "-k payload._id --order source_timestamp:time,uuid $m"
+        done
+        ;;
+    cdp-part)
+        for m in '' --append --replace '--shards 3 -k user_id' '--replace --records 7 --manifest m --touched t' '--bytes 20K --replace'; do
+            echo "-d d --by .event_type $m"
+        done
+        printf '%s\n' '-d hours --time event_timestamp --grain hour' '-d times --time metadata.amount'
+        ;;
+    esac
+}
+
+every_mode_adds_up()
+{
+    local line mode=() common=() where bad=0 number=0
+    head -n 3000 "$(input)" >good
+    awk 'NR % 500 == 0 { print "{\"cut" } NR % 500 == 7 { print "7" } NR % 500 == 9 { print "" } { print }' good >spoilt
+    head -n 500 good | sort >some
+    cdp-cat --envelope some >wrapped
+    cdp-agg --partial --by .user_id 'n=count()' good >states
+    case $1 in cdp-snapshot) cdp-snapshot -k payload._id --order source_timestamp:time,uuid --horizon 400000d some >base ;; esac
+    echo '{"version":1,"fields":[{"path":".uuid"},{"path":".payload.email","as":"e","do":"domain","on_error":"reject"}]}' >policy
+    case $kind in users) where='.uuid > "2"' ;; events) where='.event_id > "2"' ;; esac
+    while IFS= read -r line; do
+        read -ra mode <<<"$line"
+        common=(--stats stats.$((++number)) -q)
+        ! has rejects || common+=(--rejects "rejects.$number")
+        # A mode that names its input reads that.
+        case $line in
+        --unwrap* | *--merge*) ;;
+        *) mode+=(spoilt) && { ! has rejects || common+=(--where "$where"); } ;;
+        esac
+        "$1" "${mode[@]}" "${common[@]}" >out && balanced stats.$number || { echo "$1 $line: status $?" && bad=1 && continue; }
+        ! has rejects || [[ $line == *--merge* ]] || {
+            [ "$(stat_of stats.$number rejected)" = "$(wc -l <rejects.$number)" ] && [ "$(wc -l <rejects.$number)" -ge 6 ] &&
+                [ "$(stat_of stats.$number in)" -ge 3012 ]
+        } || { echo "$1 $line" && cat stats.$number && bad=1; }
+    done < <(modes "$1")
+    [ $number != 0 ] && return $bad
+}
+
+@test "in = out + dropped + rejected, in every mode, with bad records among the good" {
+    each every_mode_adds_up
+}
+
 @test "--where: as if the others were not there, and they are counted" {
     each filtered
 }
