@@ -167,7 +167,7 @@ static int read_all(const struct cdp_changes *c, const struct cdp_rec *r, bool b
     if (c->time >= 0) {
         change->when = r->fields[c->time];
         if (!cdp_time_from_val(change->when, CDP_TIME_RFC3339, &change->time))
-            return cdp_err_set(err, CDP_EXIT_DATA, "no RFC 3339 time");
+            return cdp_err_set(err, CDP_EXIT_DATA, "no RFC 3339 time at %s", c->opts.time);
     }
     return read_patch(c, r, change, err);
 }

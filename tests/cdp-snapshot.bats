@@ -533,7 +533,7 @@ shuffled() { shuf --random-source=<(yes "$1") "$2"; }
     rm rej
     run_tool cdp-snapshot -k id --order n -t t --at 2026-01-01 -q --rejects rej in
     [ "$status" -eq 0 ]
-    [ "$(jq -r '.error' rej | sort | uniq -c | sort -rn | head -n 1 | sed 's/^ *//')" = '2 no RFC 3339 time' ] || { cat rej; false; }
+    [ "$(jq -r '.error' rej | sort | uniq -c | sort -rn | head -n 1 | sed 's/^ *//')" = '2 no RFC 3339 time at t' ] || { cat rej; false; }
 }
 
 @test "options that are missing, or do not go together" {
@@ -549,6 +549,15 @@ shuffled() { shuf --random-source=<(yes "$1") "$2"; }
         [ "$status" -eq 2 ]
         [ "$stderr" = "cdp-snapshot: ${args#*|}" ] || { echo "$stderr"; false; }
     done
+    for operands in '' '- /dev/null'; do
+        # shellcheck disable=SC2086
+        run_tool cdp-snapshot -k id --order t --base - $operands </dev/null
+        [ "$status" -eq 2 ]
+        [ "$stderr" = "cdp-snapshot: standard input cannot be both the base and the changes" ]
+    done
+    run_tool cdp-snapshot -k id --order t --base - /dev/null <<<'{"id":1,"t":1}'
+    [ "$status" -eq 0 ]
+    [ "$output" = '{"id":1,"t":1}' ]
     run_tool cdp-snapshot -k id --order t --delete '.op ==' /dev/null
     [ "$status" -eq 2 ]
     [[ "$stderr" == "cdp-snapshot: --delete: expression "* ]]
