@@ -277,6 +277,20 @@ in' ]
     no_temps
 }
 
+@test "memory stays within --memory, whatever there is to remember" {
+    ! grep -q '__[at]san_init' "$BUILD/bin/cdp-dedup" || skip 'a sanitizer keeps memory of its own'
+    awk 'BEGIN { for (i = 0; i < 1500000; i++) printf "{\"id\":%d}\n", i }' >old
+    awk 'BEGIN { for (i = 0; i < 500000; i++) printf "{\"id\":%d,\"pad\":\"%048d\"}\n", i * 7919 % 400009 + 1400000, i }' >in
+    for how in '' '--seen seen' '--keep last --seen seen2'; do
+        # shellcheck disable=SC2086
+        cdp-dedup -k id $how --against old -S 8M --threads 2 --stats stats in >out
+        [ "$(wc -l <out)" -eq 300009 ]
+        # and 16 MiB for the program, its blocks and what malloc keeps
+        [ "$(stat_of stats peak_memory)" -lt $(((8 + 16) * 1048576)) ]
+    done
+    same seen seen2
+}
+
 @test "--against needs but the key" {
     printf '%s\n' '{"id":2}' >old
     printf '%s\n' '{"id":1,"t":2}' '{"id":1,"t":1}' '{"id":2,"t":0}' >in
