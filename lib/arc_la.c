@@ -307,6 +307,11 @@ struct cdp_la *cdp_la_open(enum cdp_la_kind kind, cdp_read_fn *read, void *sourc
     struct cdp_la *la = cdp_mem_zalloc(1, sizeof *la, err);
     if (!la)
         return NULL;
+    /* An archive of nothing, which libarchive does not know by its directory. */
+    char head[4];
+    if (kind == CDP_LA_ZIP && seek_fd >= 0 && pread(seek_fd, head, 4, base) == 4 &&
+        memcmp(head, EOCD, 4) == 0)
+        seek_fd = -1;
     la->kind = kind;
     la->frame.format = kinds[kind].format;
     la->read = read;

@@ -147,6 +147,8 @@ static void codecs(void)
     is(all("f"), "!f: truncated gzip stream", "truncated gzip");
     put("f", "\x1f\x8b", 2);
     is(all("f"), "!f: truncated gzip stream", "truncated in its magic number");
+    put("f", "PK\5\6\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 22);
+    is(all("f"), "", "a zip archive of nothing");
     put("f", "PK", 2);
     is(all("f"), "f=PK;", "which may be text as well");
     cdp_buf_clear(&gz);
