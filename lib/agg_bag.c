@@ -149,7 +149,12 @@ static int bag_write(const struct cdp_agg_place *at, const void *state, bool key
                      struct cdp_err *err)
 {
     struct bag *b = *(struct bag *const *)state;
-    if (b && settle(at->item, at->part, b, err) < 0)
+    /* Groups of one part are written by several threads at a time, so its buffers are nobody's. */
+    struct cdp_agg_part own = {0};
+    int rc = b ? settle(at->item, &own, b, err) : 0;
+    cdp_buf_free(&own.tmp);
+    cdp_buf_free(&own.tmp2);
+    if (rc < 0)
         return -1;
     cdp_buf_addc(out, '[');
     for (size_t i = 0; b && i < b->n; i++) {

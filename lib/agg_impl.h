@@ -231,7 +231,7 @@ struct cdp_agg_func {
     int (*add)(const struct cdp_agg_place *at, void *state, const struct cdp_agg_arg *arg,
                struct cdp_err *err);
     int (*load)(const struct cdp_agg_place *at, void *state, struct cdp_val json, struct cdp_err *err);
-    /* Out of it: as JSON (FOLD only); the result (not of TALLY). */
+    /* Out of it: as JSON (FOLD only); the result (not of TALLY).  In parallel with other groups of the part. */
     int (*save)(const struct cdp_agg_place *at, const void *state, struct cdp_buf *out, struct cdp_err *err);
     int (*finish)(const struct cdp_agg_place *at, const void *state, struct cdp_buf *out,
                   struct cdp_err *err);

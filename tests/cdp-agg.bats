@@ -292,6 +292,17 @@ events()
     [ "$output" = '{"count_distinct_k":70000,"d":33000,"top_v":[{"value":0,"count":3}],"mode_k":"a-long-common-prefix-00000"}' ]
 }
 
+@test "values that have to be encoded to be compared, in many groups at a time" {
+    awk 'BEGIN { for (i = 0; i < 60000; i++) printf "{\"k\":%d,\"v\":{\"a\":\"\\u0041%d\",\"b\":[%d]}}\n", i % 20000, (i * 7919) % 999, i % 7 }' >in
+    cdp-agg --threads 1 --by k 'c=collect(v,2)' 'd=collect_distinct(.v.a,3)' in >want
+    jq -cs 'group_by(.k)[] | {k: .[0].k, c: map(.v) | sort[:2], d: map(.v.a) | unique[:3]}' in | cmp - <(jq -c . want)
+    for t in 2 8; do
+        cdp-agg --threads $t --by k 'c=collect(v,2)' 'd=collect_distinct(.v.a,3)' in >got && same want got
+        cdp-agg --threads $t --by k --partial 'c=collect(v,2)' 'd=collect_distinct(.v.a,3)' in >states
+        cdp-agg --threads $t --by k --merge 'c=collect(v,2)' 'd=collect_distinct(.v.a,3)' states >got && same want got
+    done
+}
+
 @test "a state of many values goes on in further rows" {
     seq 1 200000 | sed 's/.*/{"k":1,"v":"value-&"}/' >in
     cdp-agg --by k --partial 'count()' 'd=count_distinct(v)' 'sum(k)' 'top(v,2)' in >states
