@@ -276,3 +276,11 @@ void cdp_opt_free(const struct cdp_tool *tool, void *options)
     free(common->operand);
     common->operand = NULL;
 }
+
+size_t cdp_opt_stdin(const struct cdp_common *common)
+{
+    size_t n = common->operands == 0;
+    for (size_t i = 0; i < common->operands; i++)
+        n += strcmp(common->operand[i], "-") == 0;
+    return n;
+}

@@ -132,6 +132,9 @@ struct cdp_tool {
 int cdp_opt_parse(const struct cdp_tool *tool, int argc, char **argv, void *options, struct cdp_err *err);
 void cdp_opt_free(const struct cdp_tool *tool, void *options);
 
+/* How many times the operands read standard input: once where there are none. */
+size_t cdp_opt_stdin(const struct cdp_common *common);
+
 /* "64M" → bytes; "10" or "5%" are for the callers' use. */
 bool cdp_opt_size(const char *s, uint64_t *bytes);
 bool cdp_opt_count(const char *s, uint64_t *n);

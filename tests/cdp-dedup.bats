@@ -291,6 +291,20 @@ in' ]
     same seen seen2
 }
 
+@test "--against and the records are not both standard input" {
+    for operands in '' '/dev/null -'; do
+        # shellcheck disable=SC2086
+        run_tool cdp-dedup -k id --against - $operands <<<'{"id":1}'
+        [ "$status" -eq 2 ]
+        [ -z "$output" ]
+        [ "$stderr" = 'cdp-dedup: standard input cannot be both --against and the records' ]
+    done
+    printf '%s\n' '{"id":1}' '{"id":2}' >in
+    run_tool cdp-dedup -k id --against - in <<<'{"id":1}'
+    [ "$status" -eq 0 ]
+    [ "$output" = '{"id":2}' ]
+}
+
 @test "--against needs but the key" {
     printf '%s\n' '{"id":2}' >old
     printf '%s\n' '{"id":1,"t":2}' '{"id":1,"t":1}' '{"id":2,"t":0}' >in

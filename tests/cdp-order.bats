@@ -254,6 +254,9 @@ lines()
         [ -z "$output" ]
         [ "${#stderr_lines[@]}" -eq 1 ]
     done
+    run_tool cdp-order --merge -k k - in - </dev/null
+    [ "$status" -eq 2 ]
+    [ "$stderr" = 'cdp-order: standard input cannot be merged with itself' ]
     run_tool cdp-order --lateness 1h -t t:time in
     [ "$stderr" = "cdp-order: -t: path 't:time': unexpected character at 2" ]
     run_tool cdp-order -k k nowhere

@@ -212,10 +212,10 @@ static int bar(void *tool, struct cdp_hash128 key, struct cdp_err *err)
 static int apply_against(void *tool, struct cdp_batch *b, struct cdp_err *err)
 {
     const struct item *item = b->item;
-    for (size_t i = 0; i < b->items; i++)
-        if (!item[i].keyless && bar(tool, item[i].hash, err) < 0)
-            return -1;
-    return 0;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < b->items; i++)
+        rc = item[i].keyless ? 0 : bar(tool, item[i].hash, err);
+    return rc;
 }
 
 static int idle(void *tool, struct cdp_err *err)
@@ -224,14 +224,16 @@ static int idle(void *tool, struct cdp_err *err)
     return d->dups ? cdp_out_flush(d->dups, err) : 0;
 }
 
-/* ---- main ---- */
-
 static int set_up(struct dedup *d, struct cdp_err *err)
 {
     struct options *o = &d->opt;
     const char *rank = o->keep_min ? o->keep_min : o->keep_max;
     if ((o->keep != KEEP_FIRST) + (o->keep_min != NULL) + (o->keep_max != NULL) > 1)
         return cdp_err_set(err, CDP_EXIT_USAGE, "--keep, --keep-min and --keep-max exclude each other");
+    for (size_t i = 0; i < o->against.n; i++)
+        if (strcmp(o->against.item[i].value, "-") == 0 && cdp_opt_stdin(&o->common))
+            return cdp_err_set(err, CDP_EXIT_USAGE,
+                               "standard input cannot be both --against and the records");
     d->keep = o->keep_min ? KEEP_MIN : o->keep_max ? KEEP_MAX : (enum keep)o->keep;
     if (cdp_keyspec_parse(&d->key, o->key ? o->key : ".", d->flow.plan, err) < 0)
         return cdp_err_prefix(err, "-k");
@@ -239,9 +241,8 @@ static int set_up(struct dedup *d, struct cdp_err *err)
         return cdp_err_prefix(err, o->keep_min ? "--keep-min" : "--keep-max");
     for (size_t i = 0; d->keep == KEEP_MAX && i < d->rank.n; i++)
         d->rank.part[i].desc = !d->rank.part[i].desc; /* the greatest comes first, too */
-    if (cdp_flow_open(&d->flow, err) < 0 || cdp_set_init(&d->set, cdp_flow_memory(&d->flow) / 2, err) < 0)
-        return -1;
-    if (o->dups && !(d->dups = cdp_out_open(o->dups, false, err)))
+    if (cdp_flow_open(&d->flow, err) < 0 || cdp_set_init(&d->set, cdp_flow_memory(&d->flow) / 2, err) < 0 ||
+        (o->dups && !(d->dups = cdp_out_open(o->dups, false, err))))
         return -1;
     /* The set may take half the memory; the sorters, two and one for --seen, share the rest. */
     d->sorter = (struct cdp_sort_opts){.memory = cdp_flow_memory(&d->flow) / (o->seen ? 6 : 4),

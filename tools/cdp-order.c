@@ -225,6 +225,8 @@ static int setup(struct order *o, struct cdp_err *err)
         return cdp_err_set(err, CDP_EXIT_USAGE, "only one of --merge, --check and --lateness");
     if (opt->check && opt->common.output)
         return cdp_err_set(err, CDP_EXIT_USAGE, "--check writes nothing, so it takes no -o");
+    if (opt->merge && cdp_opt_stdin(&opt->common) > 1)
+        return cdp_err_set(err, CDP_EXIT_USAGE, "standard input cannot be merged with itself");
     if (!opt->lateness && (opt->time || opt->late))
         return cdp_err_set(err, CDP_EXIT_USAGE, "-t and --late go with --lateness");
     if (parse_keys(o, err) < 0 || (opt->lateness && parse_lateness(o, err) < 0))

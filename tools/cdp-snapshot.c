@@ -197,14 +197,6 @@ static int apply(void *tool, struct cdp_batch *b, struct cdp_err *err)
 
 /* ---- main ---- */
 
-static bool reads_standard_input(const struct cdp_common *c)
-{
-    bool reads = c->operands == 0;
-    for (size_t i = 0; i < c->operands; i++)
-        reads |= strcmp(c->operand[i], "-") == 0;
-    return reads;
-}
-
 static int check(const struct options *o, struct cdp_err *err)
 {
     if (!o->key || !o->order)
@@ -212,7 +204,7 @@ static int check(const struct options *o, struct cdp_err *err)
     if (o->history && (o->base || o->horizon))
         return cdp_err_set(err, CDP_EXIT_USAGE,
                            "--history needs all records: it goes with neither --base nor --horizon");
-    if (o->base && strcmp(o->base, "-") == 0 && reads_standard_input(&o->common))
+    if (o->base && strcmp(o->base, "-") == 0 && cdp_opt_stdin(&o->common))
         return cdp_err_set(err, CDP_EXIT_USAGE, "standard input cannot be both the base and the changes");
     if (o->unset && !o->patch)
         return cdp_err_set(err, CDP_EXIT_USAGE, "--unset needs --patch");
