@@ -55,7 +55,8 @@ static int zstd(struct cdp_frame *f, const unsigned char *p, size_t n, size_t *u
         *used = 1;
         single = p[0] >> 5 & 1;
         f->check = p[0] & 4;
-        f->skip = !single + dictionary[p[0] & 3] + (single && p[0] < 0x40 ? 1u : content[p[0] >> 6]);
+        f->skip =
+            (single ? 0u : 1u) + dictionary[p[0] & 3] + (single && p[0] < 0x40 ? 1u : content[p[0] >> 6]);
         return BLOCK;
     default:
         if (n < (*used = 3))
@@ -187,7 +188,7 @@ static int xz(struct cdp_frame *f, const unsigned char *p, size_t n, size_t *use
         if (p[0] > 2 && p[0] < 0x80)
             return OPAQUE;
         size_t size = p[0] < 0x80 ? 3 + ((size_t)p[1] << 8 | p[2]) + 1
-                                  : 5 + (p[0] >= 0xC0) + ((size_t)p[3] << 8 | p[4]) + 1;
+                                  : (p[0] >= 0xC0 ? 6 : 5) + ((size_t)p[3] << 8 | p[4]) + 1;
         *used = size < 6 ? size : 6;
         f->skip = size - *used;
         f->count += size;
