@@ -1,5 +1,5 @@
 /* agg_fold: functions whose state has a fixed size, or nearly: count, sum, avg, stddev, any, all, min, max, first, last,
- * approx_count_distinct, hll.
+ * min_by, max_by.
  *
  * A sum is one 64-bit integer and a scale for as long as that is exact, which it is for nearly all data; what does not fit goes
  * to a cdp_sum beside it.  stddev keeps the exact sums of x and of x² and takes one root at the end:
@@ -7,10 +7,8 @@
 #include "lib/agg_impl.h"
 
 #include "lib/emit.h"
-#include "lib/hll.h"
 #include "lib/mem.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -612,258 +610,42 @@ static int ordered_finish(const struct cdp_agg_place *at, const void *state, str
     return 0;
 }
 
-/* ---- sketches of the number of distinct values ---- */
+#define NUMBERS .take = cdp_agg_take_number
+#define TRUTH                                                                                                \
+    .shape = "b", .size = sizeof(bool), .take = take_truth, .add = truth_add, .load = truth_load,            \
+    .save = truth_finish, .finish = truth_finish
+#define EXTREME                                                                                              \
+    .shape = "v", .size = sizeof(struct cdp_agg_kept), .take = take_value, .add = extreme_add,               \
+    .load = extreme_load, .save = extreme_finish, .finish = extreme_finish
+#define ORDERED                                                                                              \
+    .shape = "?(xv)", .size = sizeof(struct ordered), .take = cdp_agg_take_ordered, .add = ordered_add,      \
+    .load = ordered_load, .save = ordered_save, .finish = ordered_finish
 
-/* hll_hash_text of a string's bytes, hll_hash_bigint of an integer, hll_hash_boolean; hll_hash_text of the shortest text of
- * all else. */
-static int take_sketched(struct cdp_agg_worker *w, const struct cdp_agg_item *item, struct cdp_val v,
-                         const struct cdp_rec *r, struct cdp_agg_arg *arg, struct cdp_err *err)
-{
-    (void)item, (void)r;
-    if (cdp_val_none(v))
-        return 0;
-    arg->kind = CDP_AGG_VALUE;
-    size_t n;
-    const char *text;
-    struct cdp_num number = CDP_NUM_ZERO;
-    int64_t i;
-    bool integer;
-    switch (v.type) {
-    case CDP_STRING:
-        text = cdp_val_str(v, &w->tmp, &n);
-        arg->hash = cdp_hll_hash(text, n, 0);
-        return cdp_buf_check(&w->tmp, err);
-    case CDP_FALSE:
-    case CDP_TRUE:
-        arg->hash = cdp_hll_hash(v.type == CDP_TRUE ? "\1" : "", 1, 0);
-        return 0;
-    case CDP_NUMBER:
-        if (cdp_num_parse(&number, v.p, v.len, err) < 0)
-            return -1;
-        integer = cdp_num_to_int64(&number, &i);
-        cdp_num_free(&number);
-        if (integer) {
-            arg->hash = cdp_hll_hash_int(i, 0);
-            return 0;
-        }
-        /* fall through */
-    default:
-        cdp_buf_clear(&w->tmp);
-        cdp_buf_clear(&w->tmp2);
-        if (cdp_key_value(v, &w->tmp, err) < 0 || cdp_buf_check(&w->tmp, err) < 0)
-            return -1;
-        cdp_key_decode((const unsigned char *)w->tmp.data, &w->tmp2);
-        arg->hash = cdp_hll_hash(w->tmp2.data, w->tmp2.len, 0);
-        return cdp_buf_check(&w->tmp2, err);
-    }
-}
-
-static struct cdp_hll *need_sketch(const struct cdp_agg_place *at, void *state, struct cdp_err *err)
-{
-    struct cdp_hll **box = state;
-    if (!*box) {
-        *box = cdp_mem_alloc(sizeof **box, err);
-        if (*box) {
-            cdp_hll_init(*box, (unsigned)at->item->n, at->item->regwidth);
-            at->part->heap += sizeof **box;
-        }
-    }
-    return *box;
-}
-
-static int sketch_add(const struct cdp_agg_place *at, void *state, const struct cdp_agg_arg *arg,
-                      struct cdp_err *err)
-{
-    struct cdp_hll *h = need_sketch(at, state, err);
-    if (!h)
-        return -1;
-    size_t before = cdp_hll_bytes(h);
-    int rc = cdp_hll_add(h, arg->hash, err);
-    at->part->heap += cdp_hll_bytes(h) - before;
-    return rc;
-}
-
-/* United are sketches of the same parameters only. */
-static int sketch_fits(const struct cdp_agg_item *item, struct cdp_val json, struct cdp_err *err)
-{
-    struct cdp_hll h = {0}, own;
-    struct cdp_buf tmp = {0};
-    size_t n = 0;
-    const char *text = json.type == CDP_STRING ? cdp_val_str(json, &tmp, &n) : "";
-    int rc = cdp_buf_check(&tmp, err);
-    cdp_hll_init(&own, (unsigned)item->n, item->regwidth);
-    if (rc == 0 && cdp_hll_parse(&h, text, n, err) < 0)
-        rc = cdp_err_prefix(err, "%s", item->name);
-    else if (rc == 0 && (h.log2m != own.log2m || h.regwidth != own.regwidth || h.cutoff != own.cutoff))
-        rc = cdp_err_set(err, CDP_EXIT_DATA, "%s: a sketch of other parameters", item->name);
-    cdp_hll_free(&h);
-    cdp_buf_free(&tmp);
-    return rc;
-}
-
-static int sketch_load(const struct cdp_agg_place *at, void *state, struct cdp_val json, struct cdp_err *err)
-{
-    struct cdp_hll *h = need_sketch(at, state, err), other;
-    size_t n;
-    if (!h)
-        return -1;
-    cdp_buf_clear(&at->part->tmp);
-    const char *text = cdp_val_str(json, &at->part->tmp, &n);
-    if (cdp_agg_part_check(at->part, err) < 0 || cdp_hll_parse(&other, text, n, err) < 0)
-        return -1;
-    size_t before = cdp_hll_bytes(h);
-    int rc = cdp_hll_union(h, &other, err);
-    at->part->heap += cdp_hll_bytes(h) - before;
-    cdp_hll_free(&other);
-    return rc;
-}
-
-static int sketch_save(const struct cdp_agg_place *at, const void *state, struct cdp_buf *out,
-                       struct cdp_err *err)
-{
-    struct cdp_hll *const *box = state, empty;
-    struct cdp_buf text = {0};
-    cdp_hll_init(&empty, (unsigned)at->item->n, at->item->regwidth);
-    cdp_hll_format(*box ? *box : &empty, &text);
-    cdp_emit_string(out, text.data, text.len);
-    int rc = cdp_buf_check(&text, err);
-    cdp_buf_free(&text);
-    return rc;
-}
-
-static int sketch_finish(const struct cdp_agg_place *at, const void *state, struct cdp_buf *out,
-                         struct cdp_err *err)
-{
-    (void)at, (void)err;
-    struct cdp_hll *const *box = state;
-    cdp_emit_uint(out, *box ? (uint64_t)llround(cdp_hll_cardinality(*box)) : 0);
-    return 0;
-}
-
-static void sketch_free(const struct cdp_agg_part *p, void *state)
-{
-    (void)p;
-    struct cdp_hll **box = state;
-    if (*box)
-        cdp_hll_free(*box);
-    free(*box);
-    *box = NULL;
-}
-
-const struct cdp_agg_func cdp_agg_fold_funcs[] = {{.name = "count",
-                                                   .state = "count",
-                                                   .shape = "i",
-                                                   .bare = true,
-                                                   .size = sizeof(uint64_t),
-                                                   .take = take_any,
-                                                   .add = count_add,
-                                                   .load = count_load,
-                                                   .save = cdp_agg_count_finish,
-                                                   .finish = cdp_agg_count_finish},
-                                                  {.name = "sum",
-                                                   .state = "sum",
-                                                   .shape = "d",
-                                                   .size = sizeof(struct sum),
-                                                   .take = cdp_agg_take_number,
-                                                   .add = sum_fn_add,
-                                                   .load = sum_fn_load,
-                                                   .save = sum_fn_save,
-                                                   .finish = sum_fn_save,
-                                                   .free = sum_fn_free},
-                                                  {.name = "avg",
-                                                   .state = "avg",
-                                                   .shape = "(id)",
-                                                   .size = offsetof(struct moments, squares),
-                                                   .take = cdp_agg_take_number,
-                                                   .add = avg_add,
-                                                   .load = moments_load,
-                                                   .save = avg_save,
-                                                   .finish = avg_finish,
-                                                   .free = avg_free},
-                                                  {.name = "stddev",
-                                                   .state = "stddev",
-                                                   .shape = "(idd)",
-                                                   .size = sizeof(struct moments),
-                                                   .squares = true,
-                                                   .take = cdp_agg_take_number,
-                                                   .add = stddev_add,
-                                                   .load = moments_load,
-                                                   .save = stddev_save,
-                                                   .finish = stddev_finish,
-                                                   .free = stddev_free},
-                                                  {.name = "any",
-                                                   .state = "any",
-                                                   .shape = "b",
-                                                   .size = sizeof(bool),
-                                                   .looks_for = true,
-                                                   .take = take_truth,
-                                                   .add = truth_add,
-                                                   .load = truth_load,
-                                                   .save = truth_finish,
-                                                   .finish = truth_finish},
-                                                  {.name = "all",
-                                                   .state = "all",
-                                                   .shape = "b",
-                                                   .size = sizeof(bool),
-                                                   .looks_for = false,
-                                                   .take = take_truth,
-                                                   .add = truth_add,
-                                                   .load = truth_load,
-                                                   .save = truth_finish,
-                                                   .finish = truth_finish},
-                                                  {.name = "min",
-                                                   .state = "min",
-                                                   .shape = "v",
-                                                   .size = sizeof(struct cdp_agg_kept),
-                                                   .sign = -1,
-                                                   .take = take_value,
-                                                   .add = extreme_add,
-                                                   .load = extreme_load,
-                                                   .save = extreme_finish,
-                                                   .finish = extreme_finish},
-                                                  {.name = "max",
-                                                   .state = "max",
-                                                   .shape = "v",
-                                                   .size = sizeof(struct cdp_agg_kept),
-                                                   .sign = 1,
-                                                   .take = take_value,
-                                                   .add = extreme_add,
-                                                   .load = extreme_load,
-                                                   .save = extreme_finish,
-                                                   .finish = extreme_finish},
-#define ORDERED(word, meaning, direction, rest)                                                              \
-    {                                                                                                        \
-        .name = word, .state = meaning, .shape = "?(xv)", .args = rest, .size = sizeof(struct ordered),      \
-        .sign = direction, .take = cdp_agg_take_ordered, .add = ordered_add, .load = ordered_load,           \
-        .save = ordered_save, .finish = ordered_finish                                                       \
-    }
-                                                  ORDERED("first", "first", -1, CDP_AGG_ORDER),
-                                                  ORDERED("last", "last", 1, CDP_AGG_ORDER),
-                                                  ORDERED("min_by", "first", -1, CDP_AGG_BY),
-                                                  ORDERED("max_by", "last", 1, CDP_AGG_BY),
-#undef ORDERED
-                                                  {.name = "approx_count_distinct",
-                                                   .state = "hll",
-                                                   .shape = "v",
-                                                   .fits = sketch_fits,
-                                                   .args = CDP_AGG_SKETCH,
-                                                   .size = sizeof(struct cdp_hll *),
-                                                   .take = take_sketched,
-                                                   .add = sketch_add,
-                                                   .load = sketch_load,
-                                                   .save = sketch_save,
-                                                   .finish = sketch_finish,
-                                                   .free = sketch_free},
-                                                  {.name = "hll",
-                                                   .state = "hll",
-                                                   .shape = "v",
-                                                   .fits = sketch_fits,
-                                                   .args = CDP_AGG_SKETCH,
-                                                   .size = sizeof(struct cdp_hll *),
-                                                   .take = take_sketched,
-                                                   .add = sketch_add,
-                                                   .load = sketch_load,
-                                                   .save = sketch_save,
-                                                   .finish = sketch_save,
-                                                   .free = sketch_free},
-                                                  {0}};
+const struct cdp_agg_func cdp_agg_fold_funcs[] = {
+    {.name = "count",
+     .state = "count",
+     .shape = "i",
+     .bare = true,
+     .size = sizeof(uint64_t),
+     .take = take_any,
+     .add = count_add,
+     .load = count_load,
+     .save = cdp_agg_count_finish,
+     .finish = cdp_agg_count_finish},
+    {NUMBERS, .name = "sum", .state = "sum", .shape = "d", .size = sizeof(struct sum), .add = sum_fn_add,
+     .load = sum_fn_load, .save = sum_fn_save, .finish = sum_fn_save, .free = sum_fn_free},
+    {NUMBERS, .name = "avg", .state = "avg", .shape = "(id)", .size = offsetof(struct moments, squares),
+     .add = avg_add, .load = moments_load, .save = avg_save, .finish = avg_finish, .free = avg_free},
+    {NUMBERS, .name = "stddev", .state = "stddev", .shape = "(idd)", .size = sizeof(struct moments),
+     .squares = true, .add = stddev_add, .load = moments_load, .save = stddev_save, .finish = stddev_finish,
+     .free = stddev_free},
+    {TRUTH, .name = "any", .state = "any", .looks_for = true},
+    {TRUTH, .name = "all", .state = "all", .looks_for = false},
+    {EXTREME, .name = "min", .state = "min", .sign = -1},
+    {EXTREME, .name = "max", .state = "max", .sign = 1},
+    {ORDERED, .name = "first", .state = "first", .sign = -1, .args = CDP_AGG_ORDER},
+    {ORDERED, .name = "last", .state = "last", .sign = 1, .args = CDP_AGG_ORDER},
+    {ORDERED, .name = "min_by", .state = "first", .sign = -1, .args = CDP_AGG_BY},
+    {ORDERED, .name = "max_by", .state = "last", .sign = 1, .args = CDP_AGG_BY},
+    {0},
+};

@@ -4,6 +4,7 @@
  *     agg_spec.c   the command line's words for keys and aggregates
  *     agg_part.c   a part of the table: memory, groups, counted values
  *     agg_fold.c   functions with a state of fixed size: count, sum, min, first, …
+ *     agg_sketch.c approx_count_distinct, hll
  *     agg_tally.c  functions that count values: count_distinct, top, histogram, quantile, …
  *     agg_bag.c    collect and collect_distinct
  *     agg_row.c    a group as a line of output
@@ -247,7 +248,8 @@ struct cdp_agg_func {
     int (*end)(struct cdp_agg_ranking *k, struct cdp_err *err);
 };
 
-extern const struct cdp_agg_func cdp_agg_fold_funcs[], cdp_agg_tally_funcs[], cdp_agg_bag_funcs[];
+extern const struct cdp_agg_func cdp_agg_fold_funcs[], cdp_agg_sketch_funcs[], cdp_agg_tally_funcs[],
+    cdp_agg_bag_funcs[];
 extern const struct cdp_agg_func cdp_agg_values_func; /* count_distinct where its values are kept */
 
 int cdp_agg_count_finish(const struct cdp_agg_place *at, const void *state, struct cdp_buf *out,

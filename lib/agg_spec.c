@@ -220,8 +220,8 @@ int cdp_agg_by(struct cdp_agg *a, const char *text, struct cdp_err *err)
 
 static const struct cdp_agg_func *known(struct text name)
 {
-    static const struct cdp_agg_func *const list[] = {cdp_agg_fold_funcs, cdp_agg_tally_funcs,
-                                                      cdp_agg_bag_funcs};
+    static const struct cdp_agg_func *const list[] = {cdp_agg_fold_funcs, cdp_agg_sketch_funcs,
+                                                      cdp_agg_tally_funcs, cdp_agg_bag_funcs};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
         for (const struct cdp_agg_func *f = list[i]; f->name; f++)
             if (strlen(f->name) == name.n && memcmp(f->name, name.p, name.n) == 0)

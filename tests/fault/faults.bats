@@ -409,11 +409,11 @@ ended()
     local pid signal status
     for signal in HUP INT TERM; do
         echo old >target
-        # An input that does not end keeps it at work.
+        # An input that does not end keeps it at work.  The tests may have been started with signals ignored, as by nohup.
         if has dataset; then
-            (trap - INT && exec "$1" -d d "${args[@]}" < <(cat "$(input)"; sleep 2)) 2>said &
+            (exec env --default-signal=HUP,INT,TERM "$1" -d d "${args[@]}" < <(cat "$(input)"; sleep 2)) 2>said &
         else
-            (trap - INT && exec "$1" "${args[@]}" -o target < <(cat "$(input)"; sleep 2)) 2>said &
+            (exec env --default-signal=HUP,INT,TERM "$1" "${args[@]}" -o target < <(cat "$(input)"; sleep 2)) 2>said &
         fi
         pid=$!
         at_work "$1" $pid && sleep .05
