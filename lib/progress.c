@@ -4,13 +4,14 @@
 #include "lib/err.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LONGEST (100 * 3600 - 1) /* seconds: 99:59:59 */
 
-static volatile sig_atomic_t asked; /* SIGUSR1 came */
+static atomic_int asked; /* SIGUSR1 came, to whichever thread */
 
 static void on_usr1(int sig)
 {

@@ -366,6 +366,7 @@ static const char *from_pipe(const char *text, size_t step, const struct cdp_in_
     int p[2];
     if (pipe(p) < 0)
         exit(1);
+    fflush(stdout);
     pid_t pid = fork();
     if (pid == 0) {
         for (size_t n = strlen(text), at = 0; at < n; at += step) {
