@@ -1,9 +1,4 @@
-/* flow: see flow.h; the block loop of DESIGN.md, section 6.
- *
- * Each worker owns one batch: a block's buffer, its lines' numbers, its rejects and what it emits, all reused from block to
- * block; so memory is threads × (block + what the tool keeps for one).  Two locks: `input`, held while a block is read, and
- * `turns`, which orders the blocks.  A failed block stops the run in its turn: what came before it has been applied, what
- * comes after it has not, whatever the threads were doing. */
+/* flow: see flow.h.  Here: what is done to one block; the threads that do it are in flow_work.c. */
 #include "lib/flow.h"
 
 #include "lib/emit.h"
@@ -12,100 +7,11 @@
 #include "lib/name.h"
 #include "lib/utf8.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SPINS 2000 /* looks at the turn before sleeping: about as long as applying a block takes */
 #define LONG_REJECT ((size_t)1 << 20) /* memory for the line of one is not kept past that */
 #define CLAIM ((size_t)32 << 10)      /* smaller output is gathered instead of being placed */
-
-struct reject {
-    uint32_t line; /* in the block, from 1 */
-    size_t byte;   /* in the line, from 1 */
-    const char *rule;
-    size_t message; /* offset in the batch's messages */
-    const char *raw;
-    size_t raw_len;
-};
-
-struct cdp_batch_private {
-    struct cdp_flow_private *run;
-    struct cdp_expr_scratch *scratch;
-    struct cdp_memo *memo;
-    struct cdp_val *fields;
-    uint32_t *line_of; /* of each record, in the block from 1 */
-    size_t line_cap, item_cap;
-    struct reject *reject;
-    size_t rejects, reject_cap;
-    struct cdp_buf messages;
-    struct iovec *iov;
-    size_t iovs, iov_cap;
-    struct cdp_counts counts; /* of this block */
-    bool bad;                 /* the block ends at a bad record: the last reject */
-    bool late_rejects;        /* some came from apply */
-    struct cdp_err err;
-};
-
-/* ---- turns ---- */
-
-static void wait_turn(struct cdp_flow_private *run, uint64_t seq)
-{
-    for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&run->turn, memory_order_acquire) == seq)
-            return;
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#endif
-    }
-    pthread_mutex_lock(&run->turns);
-    while (atomic_load(&run->turn) != seq)
-        pthread_cond_wait(&run->turned, &run->turns);
-    pthread_mutex_unlock(&run->turns);
-}
-
-static void pass_turn(struct cdp_flow_private *run, uint64_t seq)
-{
-    pthread_mutex_lock(&run->turns);
-    atomic_store_explicit(&run->turn, seq + 1, memory_order_release);
-    pthread_cond_broadcast(&run->turned);
-    pthread_mutex_unlock(&run->turns);
-}
-
-static void fail(struct cdp_flow_private *run, const struct cdp_err *err)
-{
-    pthread_mutex_lock(&run->turns);
-    if (!atomic_load(&run->stop)) {
-        run->err = *err;
-        atomic_store(&run->stop, true);
-    }
-    pthread_mutex_unlock(&run->turns);
-}
-
-static void show_progress(struct cdp_flow_private *run)
-{
-    uint64_t done, size;
-    cdp_in_progress(run->in, &done, &size);
-    cdp_progress_show(&run->progress, run->bytes_before + cdp_in_bytes(run->in), done, size);
-}
-
-/* Called by the reader before it waits for input, and again while it does: all blocks so far get applied, then buffers are
- * emptied. */
-static int on_idle(void *arg, struct cdp_err *err)
-{
-    struct cdp_flow_private *run = arg;
-    wait_turn(run, run->next);
-    if (cdp_progress_due(&run->progress))
-        show_progress(run);
-    if (atomic_load(&run->stop)) /* or the reader would wait for what nobody takes */
-        return cdp_err_set(err, CDP_EXIT_DATA, "another block has failed");
-    if (run->ops->idle && run->ops->idle(run->tool, err) < 0)
-        return -1;
-    if (run->flow->out && cdp_out_flush(run->flow->out, err) < 0)
-        return -1;
-    return run->rejects ? cdp_out_flush(run->rejects, err) : 0;
-}
 
 /* ---- a block's lines ---- */
 
@@ -113,11 +19,11 @@ static int add_reject(struct cdp_batch *b, uint32_t line, size_t byte, const cha
                       const char *raw, size_t n, struct cdp_err *err)
 {
     struct cdp_batch_private *own = b->priv;
-    struct reject *r = cdp_mem_grow(own->reject, &own->reject_cap, own->rejects + 1, sizeof *r, err);
+    struct cdp_flow_fault *r = cdp_mem_grow(own->reject, &own->reject_cap, own->rejects + 1, sizeof *r, err);
     if (!r)
         return -1;
     own->reject = r;
-    r[own->rejects++] = (struct reject){line, byte, rule, own->messages.len, raw, n};
+    r[own->rejects++] = (struct cdp_flow_fault){line, byte, rule, own->messages.len, raw, n};
     cdp_buf_add(&own->messages, message, strlen(message) + 1);
     own->counts.rejected++;
     own->bad = own->run->rejects == NULL;
@@ -206,7 +112,7 @@ unusable:
     return add_reject(b, (uint32_t)b->lines, 0, "where", err->msg, r->line, r->len, err);
 }
 
-static int scan_block(struct cdp_batch *b, struct cdp_err *err)
+int cdp_flow_scan(struct cdp_batch *b, struct cdp_err *err)
 {
     struct cdp_batch_private *own = b->priv;
     struct cdp_flow_private *run = own->run;
@@ -226,10 +132,10 @@ static int scan_block(struct cdp_batch *b, struct cdp_err *err)
     b->lines = 0;
     const char *p = b->block.data, *end = p + b->block.len;
     struct cdp_scan_fault fault;
-    struct cdp_rec r = {.fields = own->fields, .scratch = own->scratch};
+    struct cdp_rec r = {.fields = own->thread->fields, .scratch = own->scratch};
     while (p < end && !own->bad) {
         b->lines++;
-        const char *next = cdp_scan_memo(plan, own->memo, p, own->fields, &fault);
+        const char *next = cdp_scan_memo(plan, own->thread->memo, p, own->thread->fields, &fault);
         if (!next) {
             if (!(p = bad_line(b, p, &fault, err)))
                 return -1;
@@ -242,7 +148,7 @@ static int scan_block(struct cdp_batch *b, struct cdp_err *err)
             return -1;
         p = next;
     }
-    return 0;
+    return run->ops->end ? run->ops->end(run->tool, b, err) : 0;
 }
 
 /* ---- a block's turn ---- */
@@ -292,7 +198,7 @@ int cdp_flow_at_fault(const char *source, uint64_t line, size_t byte, const char
 
 static int by_line(const void *a, const void *b)
 {
-    const struct reject *x = a, *y = b;
+    const struct cdp_flow_fault *x = a, *y = b;
     return x->line < y->line ? -1 : x->line > y->line;
 }
 
@@ -303,7 +209,7 @@ static int write_rejects(struct cdp_batch *b, struct cdp_err *err)
     if (own->late_rejects) /* in the order of the input, whoever found them */
         qsort(own->reject, own->rejects, sizeof *own->reject, by_line);
     for (size_t i = 0; i < own->rejects; i++) {
-        const struct reject *r = &own->reject[i];
+        const struct cdp_flow_fault *r = &own->reject[i];
         const char *message = own->messages.data + r->message;
         uint64_t line = b->first_line + r->line - 1;
         if (own->run->rejects) {
@@ -325,27 +231,26 @@ static void add_counts(struct cdp_counts *to, const struct cdp_counts *from)
     to->blank += from->blank;
 }
 
-/* *at >= 0 afterwards: the output has a claimed place and is written after the turn. */
-static int write_block(struct cdp_batch *b, off_t *at, struct cdp_err *err)
+/* own->at >= 0 afterwards: the output has a claimed place and is written after the turn. */
+static int write_block(struct cdp_batch *b, struct cdp_err *err)
 {
-    const struct cdp_batch_private *own = b->priv;
+    struct cdp_batch_private *own = b->priv;
     struct cdp_out *out = b->flow->out;
     size_t bytes = 0;
     for (size_t i = 0; i < own->iovs; i++)
         bytes += own->iov[i].iov_len;
     if (bytes >= CLAIM && cdp_out_seekable(out))
-        return cdp_out_claim(out, bytes, at, err);
+        return cdp_out_claim(out, bytes, &own->at, err);
     return cdp_out_writev(out, own->iov, own->iovs, err);
 }
 
-/* In turn.  *at as above. */
-static int apply_block(struct cdp_batch *b, off_t *at, struct cdp_err *err)
+int cdp_flow_apply(struct cdp_batch *b, struct cdp_err *err)
 {
     struct cdp_batch_private *own = b->priv;
     struct cdp_flow_private *run = own->run;
     struct cdp_flow *flow = run->flow;
     struct cdp_err later;
-    *at = -1;
+    own->at = -1;
     if (b->block.first || b->block.source != run->source) {
         run->source = b->block.source;
         run->line_no = 1;
@@ -358,150 +263,9 @@ static int apply_block(struct cdp_batch *b, off_t *at, struct cdp_err *err)
         return -1;
     /* Where apply met a record that is at fault, what it had emitted before that goes out. */
     add_counts(&flow->counts, &own->counts);
-    if (write_block(b, at, rc < 0 ? &later : err) < 0)
+    if (write_block(b, rc < 0 ? &later : err) < 0)
         return -1;
     return rc < 0 ? -1 : write_rejects(b, err);
-}
-
-/* ---- workers ---- */
-
-static void number_lines(struct cdp_flow_private *run, struct cdp_batch *b)
-{
-    if (b->block.first)
-        run->read_line = 1;
-    b->first_line = run->read_line;
-    b->lines = cdp_buf_count(b->block.data, b->block.len, '\n');
-    run->read_line += b->lines;
-}
-
-/* Takes the next block: 1, 0 at the end of all, -1 where reading failed (*seq is its turn, too). */
-static int take_block(struct cdp_flow_private *run, struct cdp_batch *b, uint64_t *seq)
-{
-    pthread_mutex_lock(&run->input);
-    int rc = 0;
-    if (!atomic_load(&run->stop)) {
-        if (cdp_progress_due(&run->progress))
-            show_progress(run);
-        rc = cdp_in_next(run->in, &b->block, &b->priv->err);
-        *seq = run->next;
-        if (rc != 0)
-            run->next++;
-        if (rc == 1 && run->ops->block)
-            number_lines(run, b);
-    }
-    pthread_mutex_unlock(&run->input);
-    return rc;
-}
-
-static void *work(void *arg)
-{
-    struct cdp_batch *b = arg;
-    struct cdp_batch_private *own = b->priv;
-    struct cdp_flow_private *run = own->run;
-    uint64_t seq;
-    int rc;
-    while ((rc = take_block(run, b, &seq)) != 0) {
-        struct cdp_err *err = &own->err;
-        off_t at = -1;
-        if (rc == 1 && !atomic_load(&run->stop))
-            rc = scan_block(b, err);
-        wait_turn(run, seq);
-        if (rc >= 0 && !atomic_load(&run->stop))
-            rc = apply_block(b, &at, err);
-        if (rc < 0)
-            fail(run, err);
-        pass_turn(run, seq);
-        if (at >= 0 && cdp_out_put(run->flow->out, at, own->iov, own->iovs, err) < 0)
-            fail(run, err);
-        if (rc >= 0 && run->ops->after && !atomic_load(&run->stop) && run->ops->after(run->tool, b, err) < 0)
-            fail(run, err);
-    }
-    return NULL;
-}
-
-static void batch_close(struct cdp_batch *b)
-{
-    struct cdp_batch_private *own = b->priv;
-    if (!own)
-        return;
-    if (b->worker && own->run->ops->worker_close)
-        own->run->ops->worker_close(own->run->tool, b->worker);
-    cdp_block_free(&b->block);
-    free(b->item);
-    cdp_buf_free(&b->bytes);
-    cdp_expr_scratch_free(own->scratch);
-    cdp_memo_free(own->memo);
-    free(own->fields);
-    free(own->line_of);
-    free(own->reject);
-    free(own->iov);
-    cdp_buf_free(&own->messages);
-    free(own);
-}
-
-static int batch_open(struct cdp_batch *b, struct cdp_flow_private *run, struct cdp_err *err)
-{
-    struct cdp_batch_private *own = cdp_mem_zalloc(1, sizeof *own, err);
-    if (!own)
-        return -1;
-    *b = (struct cdp_batch){.flow = run->flow, .priv = own};
-    own->run = run;
-    own->scratch = cdp_expr_scratch_new(err);
-    own->memo = cdp_memo_new(err);
-    own->fields = cdp_mem_zalloc(cdp_plan_width(run->flow->plan) + 1, sizeof *own->fields, err);
-    if (!own->scratch || !own->memo || !own->fields)
-        return -1;
-    return run->ops->worker_open ? run->ops->worker_open(run->tool, &b->worker, err) : 0;
-}
-
-static int run_workers(struct cdp_flow_private *run, struct cdp_batch *batch, struct cdp_err *err)
-{
-    pthread_t thread[CDP_FLOW_THREADS];
-    unsigned started = 0;
-    for (unsigned i = 0; i < run->threads; i++)
-        if (batch_open(&batch[i], run, err) < 0)
-            return -1;
-    for (unsigned i = 1; i < run->threads; i++, started++)
-        if (pthread_create(&thread[i], NULL, work, &batch[i]) != 0)
-            break; /* fewer threads give the same answer */
-    work(&batch[0]);
-    for (unsigned i = 1; i <= started; i++)
-        pthread_join(thread[i], NULL);
-    if (!atomic_load(&run->stop))
-        return 0;
-    *err = run->err;
-    return -1;
-}
-
-int cdp_flow_run(struct cdp_flow *f, const struct cdp_flow_ops *ops, void *tool, const char *const *operands,
-                 size_t n, struct cdp_err *err)
-{
-    struct cdp_flow_private *run = f->priv;
-    struct cdp_batch batch[CDP_FLOW_THREADS] = {{0}};
-    struct cdp_in_opts in_opts = {.open = ops->open,
-                                  .want = ops->want,
-                                  .source_arg = tool,
-                                  .pieces = ops->block != NULL,
-                                  .max_record = f->common->max_record,
-                                  .idle = on_idle,
-                                  .idle_arg = run};
-    run->ops = ops;
-    run->tool = tool;
-    run->next = 0;
-    run->bytes_before = f->counts.bytes_in;
-    run->line_no = 1;
-    atomic_store(&run->turn, 0);
-    atomic_store(&run->stop, false);
-    run->in = operands ? cdp_in_open(operands, n, &in_opts, err)
-                       : cdp_in_open(f->common->operand, f->common->operands, &in_opts, err);
-    if (!run->in)
-        return -1;
-    int rc = run_workers(run, batch, err);
-    for (unsigned i = 0; i < run->threads; i++)
-        batch_close(&batch[i]);
-    cdp_in_close(run->in);
-    run->in = NULL;
-    return rc;
 }
 
 /* ---- for tools ---- */
@@ -510,6 +274,8 @@ int cdp_batch_emit(struct cdp_batch *b, const char *p, size_t n, uint64_t record
 {
     struct cdp_batch_private *own = b->priv;
     own->counts.out += records;
+    if (n == 0)
+        return 0;
     if (own->iovs) {
         struct iovec *last = &own->iov[own->iovs - 1];
         if ((char *)last->iov_base + last->iov_len == p) {

@@ -1,9 +1,9 @@
 /* flow: the record loop that every tool runs.
  *
- * Each worker thread: takes the next block of whole lines (under a lock), scans it (validates every line, extracts the
- * wanted fields, applies --where, calls the tool's record function), waits until all lower-numbered blocks are applied,
- * calls the tool's apply function, passes the turn on, and writes what the batch emitted.  On a regular output file the
- * writing is outside the turn, so it runs in parallel as well.  Output is flushed before a read that would wait. */
+ * A block of whole lines is read, scanned on any thread (every line validated, the wanted fields extracted, --where applied,
+ * the tool's record function called), applied when all lower-numbered blocks are (the tool's apply function), and what it
+ * emitted is written; to a regular file outside the turn, while the next ones are applied.  Threads take whichever of these
+ * is to be done next (flow_work.c).  Output is flushed before a read that would wait. */
 #ifndef CDP_FLOW_H
 #define CDP_FLOW_H
 
@@ -54,7 +54,8 @@ enum cdp_verdict { CDP_REC_KEEP = 0, CDP_REC_DROP = 1, CDP_REC_REJECT = 2 /* *er
 struct cdp_flow_ops {
     /* Bytes of what record keeps of a record for apply; 0: nothing.  See cdp_batch.item. */
     size_t item_size;
-    /* A thread's own state (arrays that grow, scratch); NULL functions are skipped. */
+    /* State for the functions below (arrays that grow, scratch): one for each batch, so that apply finds what begin, record
+     * and end have left in it; in a tool without apply one for each thread.  NULL functions are skipped. */
     int (*worker_open)(void *tool, void **worker, struct cdp_err *err);
     void (*worker_close)(void *tool, void *worker);
     /* A block begins: empty the worker's arrays.  In parallel. */
@@ -68,6 +69,8 @@ struct cdp_flow_ops {
     bool (*want)(void *tool, size_t i, const char *name, bool plain);
     /* One good record, in order within the block; in parallel with other blocks.  Returns a cdp_verdict or -1. */
     int (*record)(void *tool, struct cdp_batch *b, const struct cdp_rec *r, struct cdp_err *err);
+    /* The block's last record was given.  In parallel with other blocks. */
+    int (*end)(void *tool, struct cdp_batch *b, struct cdp_err *err);
     /* The block's turn: blocks come here in input order, one at a time.  May emit. */
     int (*apply)(void *tool, struct cdp_batch *b, struct cdp_err *err);
     /* The turn is passed: what the block's turn left to do that needs no order.  In parallel. */
@@ -116,8 +119,9 @@ int cdp_flow_end(struct cdp_flow *f, int rc, struct cdp_err *err);
 /* --- for record and apply --- */
 
 /* Sends bytes to the output after this batch's turn, in order.  They must stay valid until the batch is done: the block's
- * own lines, or memory of the worker that is reused only in the next begin.  Adjacent runs are joined.  Call it from
- * record or from apply, not from both in one tool.  records is how many records these bytes are, for the counts. */
+ * own lines, or memory of the batch's worker that is reused only in the next begin.  Adjacent runs are joined.  Call it from
+ * record or from apply, not from both in one tool.  records is how many records these bytes are, for the counts; n may be 0,
+ * where a tool only counts. */
 int cdp_batch_emit(struct cdp_batch *b, const char *p, size_t n, uint64_t records, struct cdp_err *err);
 
 /* Rejects a record from apply (record just returns CDP_REC_REJECT); raw must stay valid until the batch is done. */

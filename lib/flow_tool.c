@@ -53,8 +53,8 @@ int cdp_flow_begin(struct cdp_flow *f, const struct cdp_tool *tool, int argc, ch
     uint64_t threads = f->common->threads ? f->common->threads : processors();
     run->threads = threads > CDP_FLOW_THREADS ? CDP_FLOW_THREADS : (unsigned)threads;
     pthread_mutex_init(&run->input, NULL);
-    pthread_mutex_init(&run->turns, NULL);
-    pthread_cond_init(&run->turned, NULL);
+    pthread_mutex_init(&run->jobs, NULL);
+    pthread_cond_init(&run->changed, NULL);
     cdp_progress_begin(&run->progress, f->common->quiet);
     if (!(f->plan = cdp_plan_new(err)))
         return -1;
@@ -195,8 +195,8 @@ int cdp_flow_end(struct cdp_flow *f, int rc, struct cdp_err *err)
         cdp_expr_free(run->where);
         cdp_buf_free(&run->line);
         pthread_mutex_destroy(&run->input);
-        pthread_mutex_destroy(&run->turns);
-        pthread_cond_destroy(&run->turned);
+        pthread_mutex_destroy(&run->jobs);
+        pthread_cond_destroy(&run->changed);
         free(run);
     } else if (rc >= 0 && (fflush(stdout) != 0 || ferror(stdout))) { /* --help, --version, --spec */
         rc = cdp_err_errno(err, "standard output: cannot write");

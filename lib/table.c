@@ -28,11 +28,6 @@ static inline bool empty(struct cdp_hash128 h)
     return (h.hi | h.lo) == 0;
 }
 
-static inline bool same(struct cdp_hash128 a, struct cdp_hash128 b)
-{
-    return a.hi == b.hi && a.lo == b.lo;
-}
-
 /* Zero marks an empty slot, so the one hash that is zero becomes another. */
 static inline struct cdp_hash128 usable(struct cdp_hash128 h)
 {
@@ -40,10 +35,15 @@ static inline struct cdp_hash128 usable(struct cdp_hash128 h)
     return h;
 }
 
+static inline bool same(struct cdp_hash128 a, struct cdp_hash128 b)
+{
+    return a.hi == b.hi && a.lo == b.lo;
+}
+
 /* The slot that holds h, or the empty one where it belongs. */
 static inline struct cdp_hash128 *find(const struct cdp_set *set, struct cdp_hash128 h)
 {
-    size_t i = h.hi >> set->shift, mask = set->slots - 1;
+    size_t i = cdp_set_home(set, h), mask = set->slots - 1;
     while (!empty(set->slot[i]) && !same(set->slot[i], h))
         i = (i + 1) & mask;
     return &set->slot[i];
@@ -111,9 +111,9 @@ static bool close_up(struct cdp_set *set)
     struct cdp_hash128 *a = set->slot, stray[STRAYS];
     size_t first = 0, strays = 0, n = 0, aside = 0;
     for (; !empty(a[first]); first++)
-        strays += (a[first].hi >> set->shift) > first;
+        strays += cdp_set_home(set, a[first]) > first;
     for (size_t i = 0; i < set->slots; i++) {
-        if (strays <= STRAYS && (a[i].hi >> set->shift) > i)
+        if (strays <= STRAYS && cdp_set_home(set, a[i]) > i)
             stray[aside++] = a[i];
         else if (!empty(a[i]))
             a[n++] = a[i];

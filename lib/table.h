@@ -27,10 +27,18 @@ enum cdp_set_answer { CDP_SET_OLD, CDP_SET_NEW, CDP_SET_FULL };
 int cdp_set_init(struct cdp_set *set, uint64_t limit, struct cdp_err *err);
 void cdp_set_free(struct cdp_set *set);
 
+#define CDP_SET_LINE 4 /* slots of a cache line */
+
+/* Where the search for h begins. */
+static inline size_t cdp_set_home(const struct cdp_set *set, struct cdp_hash128 h)
+{
+    return (size_t)(h.hi >> set->shift) & ~(size_t)(CDP_SET_LINE - 1);
+}
+
 /* Brings the slot into the cache: to be called a dozen keys ahead. */
 static inline void cdp_set_prefetch(const struct cdp_set *set, struct cdp_hash128 h)
 {
-    __builtin_prefetch(&set->slot[h.hi >> set->shift], 1);
+    __builtin_prefetch(&set->slot[cdp_set_home(set, h)], 1);
 }
 
 /* Puts h in where it is not there yet.  CDP_SET_FULL: it is not there and there is no room. -1 and *err: no memory for a

@@ -69,7 +69,6 @@ struct tool {
 
 struct worker {
     struct cdp_agg_worker *agg;
-    uint64_t kept;       /* records of this block that were taken in: what this tool counts as `out` */
     struct cdp_buf rows; /* with --sorted: of this block */
 };
 
@@ -102,7 +101,6 @@ static int begin(void *tool, struct cdp_batch *b, struct cdp_err *err)
     (void)tool, (void)err;
     struct worker *w = b->worker;
     cdp_buf_clear(&w->rows);
-    w->kept = 0;
     return 0;
 }
 
@@ -111,24 +109,24 @@ static int record(void *tool, struct cdp_batch *b, const struct cdp_rec *r, stru
     (void)tool;
     struct worker *w = b->worker;
     int verdict = cdp_agg_record(w->agg, r, err);
-    w->kept += verdict == CDP_REC_KEEP;
+    if (verdict == CDP_REC_KEEP && cdp_batch_emit(b, NULL, 0, 1, err) < 0)
+        return -1;
     return verdict;
 }
 
-static int apply(void *tool, struct cdp_batch *b, struct cdp_err *err)
+/* The block's bytes may go. */
+static int end(void *tool, struct cdp_batch *b, struct cdp_err *err)
 {
-    struct tool *t = tool;
+    (void)tool;
     struct worker *w = b->worker;
-    t->flow.counts.out += w->kept;
     return cdp_agg_flush(w->agg, err);
 }
 
 static int apply_sorted(void *tool, struct cdp_batch *b, struct cdp_err *err)
 {
-    struct tool *t = tool;
+    (void)tool;
     struct worker *w = b->worker;
     uint32_t bad = UINT32_MAX;
-    t->flow.counts.out += w->kept;
     if (cdp_agg_stream(w->agg, &w->rows, &bad, err) < 0) {
         if (bad != UINT32_MAX)
             cdp_err_prefix(err, "%s:%llu", cdp_batch_source(b), (unsigned long long)cdp_batch_line(b, bad));
@@ -137,11 +135,8 @@ static int apply_sorted(void *tool, struct cdp_batch *b, struct cdp_err *err)
     return cdp_batch_emit(b, w->rows.data, w->rows.len, 0, err);
 }
 
-static const struct cdp_flow_ops table_ops = {.worker_open = worker_open,
-                                              .worker_close = worker_close,
-                                              .begin = begin,
-                                              .record = record,
-                                              .apply = apply};
+static const struct cdp_flow_ops table_ops = {
+    .worker_open = worker_open, .worker_close = worker_close, .record = record, .end = end};
 
 static const struct cdp_flow_ops sorted_ops = {.worker_open = worker_open,
                                                .worker_close = worker_close,

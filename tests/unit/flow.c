@@ -27,6 +27,7 @@ struct tool {
     struct options opt;
     struct cdp_flow flow;
     int slot;
+    uint64_t begins, ends;
     uint64_t applied, lines, afters; /* blocks, and what is in turn only: no lock guards it */
     bool order;                      /* blocks came in order */
     uint64_t seq;
@@ -127,6 +128,22 @@ static const struct cdp_flow_ops ops = {.item_size = sizeof(struct item),
                                         .worker_open = worker_open,
                                         .worker_close = worker_close};
 
+static int begin(void *tool, struct cdp_batch *b, struct cdp_err *e)
+{
+    struct tool *t = tool;
+    (void)b, (void)e;
+    __atomic_fetch_add(&t->begins, 1, __ATOMIC_RELAXED);
+    return 0;
+}
+
+static int end(void *tool, struct cdp_batch *b, struct cdp_err *e)
+{
+    struct tool *t = tool;
+    (void)b, (void)e;
+    __atomic_fetch_add(&t->ends, 1, __ATOMIC_RELAXED);
+    return 0;
+}
+
 /* The same without items, emitting from record. */
 static int record_emits(void *tool, struct cdp_batch *b, const struct cdp_rec *r, struct cdp_err *e)
 {
@@ -136,7 +153,11 @@ static int record_emits(void *tool, struct cdp_batch *b, const struct cdp_rec *r
     return cdp_batch_emit(b, r->line, r->full, 1, e) < 0 ? -1 : CDP_REC_KEEP;
 }
 
-static const struct cdp_flow_ops emitting = {.record = record_emits};
+static const struct cdp_flow_ops emitting = {.begin = begin,
+                                             .record = record_emits,
+                                             .end = end,
+                                             .worker_open = worker_open,
+                                             .worker_close = worker_close};
 static const struct cdp_flow_ops counting = {.every = true};
 
 /* Raw lines: each goes out behind its number. */
@@ -238,12 +259,16 @@ static void order(void)
     for (size_t i = 0; i < 5; i++)
         for (size_t j = 0; j < 4; j++, runs += 2) {
             bool good = run_with(&ops, threads[i], sizes[j], NULL, NULL) == 0 && same("out", &text) &&
-                        t.order && t.lines == 3000 && t.afters == t.applied && t.opened == (int)threads[i] &&
-                        t.closed == t.opened && (sizes[j] > 100 || t.applied > 500);
+                        t.order && t.lines == 3000 && t.afters == t.applied &&
+                        t.opened == (threads[i] > 1 ? 2 * (int)threads[i] : 1) && t.closed == t.opened &&
+                        (sizes[j] > 100 || t.applied > 500);
             good &= t.flow.counts.in == 3000 && t.flow.counts.out == 3000 &&
                     t.flow.counts.bytes_in == text.len && t.flow.counts.bytes_out == text.len;
             wrong += !good;
-            wrong += run_with(&emitting, threads[i], sizes[j], NULL, NULL) != 0 || !same("out", &text);
+            good = run_with(&emitting, threads[i], sizes[j], NULL, NULL) == 0 && same("out", &text) &&
+                   t.order && t.begins == t.ends && (sizes[j] > 100 || t.ends > 500) &&
+                   t.opened == (int)threads[i] && t.closed == t.opened;
+            wrong += !good;
         }
     ok(wrong == 0, "blocks are applied in order, emitted from apply or from record: %zu runs, %zu wrong",
        runs, wrong);
