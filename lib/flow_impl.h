@@ -50,7 +50,7 @@ struct cdp_flow_private {
     uint64_t turn;                             /* the block whose turn it is */
     struct cdp_batch *ready[CDP_FLOW_BATCHES]; /* scanned, by number modulo CDP_FLOW_BATCHES */
     struct cdp_flow_batches idle, applied;     /* to be filled; to be written */
-    bool applying, writing;                    /* a thread does that */
+    bool writing;                              /* a thread does that */
     bool ended;                                /* there is nothing more to read */
     atomic_bool stop;                          /* something failed; set under the lock, looked at without */
     struct cdp_err err;                        /* why */

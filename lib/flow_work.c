@@ -89,10 +89,9 @@ static enum job next_job(struct cdp_flow_private *run, struct cdp_batch **b)
     for (;;) {
         bool stop = atomic_load(&run->stop);
         struct cdp_batch **turn = ready(run, run->turn);
-        if (*turn && !run->applying && !stop) {
+        if (*turn && !stop) { /* by one thread: the turn is passed when it is done */
             *b = *turn;
             *turn = NULL;
-            run->applying = true;
             job = APPLY;
             break;
         }
@@ -140,7 +139,6 @@ static void do_apply(struct cdp_batch *b)
         fail(run, &own->err);
     lock(run);
     run->turn++;
-    run->applying = false;
     if (own->at >= 0)
         push(&run->applied, b);
     unlock(run);
