@@ -152,7 +152,7 @@ k=a' ]
 @test "memory: many partitions whose pieces end at the same time" {
     awk 'BEGIN { for (i = 0; i < 160000; i++) printf "{\"p\":%d,\"pad\":\"%0500d\"}\n", i % 300, i }' >in
     cdp-part -d ds --by p -S 1M -T "$TMPDIR" --threads 2 --stats stats in
-    [ "$(jq .peak_memory stats)" -lt 50000000 ]
+    [ -n "${SANITIZED:-}" ] || [ "$(jq .peak_memory stats)" -lt 50000000 ]
     [ "$(find ds -name '*.gz' -exec zcat {} + | sort | cksum)" = "$(sort in | cksum)" ]
 }
 
