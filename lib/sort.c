@@ -256,7 +256,10 @@ static int feed_map(struct cdp_feed *f, size_t need, struct cdp_err *err)
     f->entry_size = (f->cap / CDP_ENTRY_COST + 1) * sizeof *f->entry;
     f->base = cdp_mem_map(f->base_size, err);
     f->entry = f->base ? cdp_mem_map(f->entry_size, err) : NULL;
-    return f->entry ? 0 : -1;
+    if (f->entry)
+        return 0;
+    feed_release(f); /* all or nothing: another block may come before the run is given up */
+    return -1;
 }
 
 static bool feed_has_room(const struct cdp_feed *f, size_t need)

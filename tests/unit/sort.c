@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -357,6 +358,27 @@ static void test_no_room(void)
     drop(&d);
 }
 
+/* Address space for a feed's records but not for their entries: an error each time, as another block may come after it. */
+static void test_no_memory(void)
+{
+    struct cdp_sort_opts opts = {.memory = (size_t)1 << 30, .feeds = 1, .threads = 1, .tmpdir = "/tmp"};
+    struct cdp_err err = {0};
+    struct cdp_sort *s = cdp_sort_new(&opts, &err);
+    FILE *statm = fopen("/proc/self/statm", "r");
+    unsigned long pages = 0;
+    struct rlimit old;
+    if (!s || !statm || fscanf(statm, "%lu", &pages) != 1 || getrlimit(RLIMIT_AS, &old) < 0)
+        abort();
+    fclose(statm);
+    struct rlimit tight = {pages * (rlim_t)sysconf(_SC_PAGESIZE) + opts.memory + (16 << 20), old.rlim_max};
+    setrlimit(RLIMIT_AS, &tight);
+    int first = cdp_sort_add(s, 0, "a", 1, 0, "1", 1, &err),
+        second = cdp_sort_add(s, 0, "a", 1, 1, "1", 1, &err);
+    setrlimit(RLIMIT_AS, &old);
+    ok(first < 0 && second < 0 && err.exit == CDP_EXIT_IO, "no memory for a feed: %s", err.msg);
+    cdp_sort_free(s);
+}
+
 /* A run read from every place. */
 static void test_run(const char *dir, enum cdp_sort_pack pack)
 {
@@ -478,6 +500,7 @@ int main(void)
     test_large(dir);
     test_passes(dir);
     test_no_room();
+    test_no_memory();
     ok(rmdir(dir) == 0, "nothing is left in the folder for temporary files");
     return done();
 }
