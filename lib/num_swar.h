@@ -69,6 +69,24 @@ static inline bool cdp_swar_digits(const char *p, size_t n, uint64_t word[2], in
 #endif
 }
 
+/* How many digits stand at p before anything else, counted up to 8; 8 bytes can be read. */
+static inline unsigned cdp_swar_run(const char *p)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t x;
+    memcpy(&x, p, 8);
+    x ^= CDP_SWAR_ZEROS;
+    uint64_t other = (((x & ones * 0x7F) + ones * 0x76) | x) & ones * 0x80; /* more than 9 */
+    return other ? (unsigned)__builtin_ctzll(other) / 8 : 8;
+#else
+    unsigned n = 0;
+    while (n < 8 && (unsigned char)(p[n] - '0') < 10)
+        n++;
+    return n;
+#endif
+}
+
 /* The value of eight digits. */
 static inline uint64_t cdp_swar_value(uint64_t word)
 {

@@ -70,7 +70,7 @@ struct cdp_memo *cdp_memo_new(struct cdp_err *err)
     struct cdp_memo *memo = cdp_mem_zalloc(1, sizeof *memo, err);
     if (!memo)
         return NULL;
-    memo->first.next[0] = memo->first.next[1] = &memo->key[0]; /* which has no text and is never met */
+    memo->first.next[0] = memo->first.next[1] = &memo->key[0]; /* which has no place and is never met */
     return memo;
 }
 
@@ -155,9 +155,11 @@ int cdp_plan_add(struct cdp_plan *plan, const struct cdp_path *path, struct cdp_
             return -1;
         above->below = below;
         below[above->belows++] = node;
+        above->counts = true;
         above = child(above, &path->step[i], err);
     }
     node->slot = (int)plan->width++;
+    node->counts = true;
     return node->slot;
 }
 

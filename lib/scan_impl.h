@@ -1,7 +1,7 @@
 /* scan_impl: the scanner's one loop, compiled once for each instruction set (SCAN_LINE names the function).
  *
- * An iterative descent: `stack` holds the open containers, each with the trie node it stands for (NULL:
- * nothing below it is wanted).  White space is rare between tokens and tested for with one comparison.
+ * An iterative descent: `stack` holds the open containers, each with the trie node it stands for
+ * (`unwanted` where nothing below it is wanted).  White space is rare between tokens and tested for with one comparison.
  * Strings are skipped a vector at a time; their bytes are gathered by OR, so that UTF-8 is looked at only in
  * lines that have a byte of 0x80 or above (outside strings such a byte is an error of grammar anyway).  The
  * line's '\n' is no white space: it ends every loop, so no end pointer is carried along.
@@ -10,6 +10,7 @@
  * the next token begins there.  So a thread remembers which key followed which (struct cdp_memo): its text, from the comma to
  * the value, is compared whole, and the processor goes on behind it meanwhile; likewise behind a string that is as long as
  * the key's last ones.  A key that is not the foretold one is read as ever. */
+#include "lib/num_swar.h"
 #include "lib/scan_plan.h"
 #include "lib/simd.h"
 #include "lib/utf8.h"
@@ -20,11 +21,18 @@
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 struct frame {
-    const struct cdp_node *node; /* of the container; NULL: unwanted */
+    const struct cdp_node *node; /* of the container */
     const char *start;
-    uint32_t index; /* of the array's current element; counted where node is set */
+    uintptr_t place; /* in an object: of a key behind a value; else CDP_MEMO_NOWHERE */
+    uint32_t index;  /* of the array's current element */
     enum { LINE, OBJECT, ARRAY } is;
 };
+
+/* What stands for all that nobody wants; for a key that is not remembered; and for what came after that, which has no place
+ * and is never met. */
+static const struct cdp_node unwanted = {.slot = -1};
+static struct cdp_memo_key nothing;
+static _Thread_local struct cdp_memo_key unknown = {.next = {&nothing, &nothing}};
 
 #if defined(__AVX2__)
 /* Lemire and Keiser, "Validating UTF-8 In Less Than One Instruction Per Byte"
@@ -162,12 +170,11 @@ static __attribute__((noinline, cold)) const char *bad_string(const char *p, str
     return NULL;
 }
 
-/* Behind the opening quote → behind the closing one.  NULL and *fault. */
-static inline const char *string(const char *p, bool *escaped, cdp_simd_high *high,
-                                 struct cdp_scan_fault *fault)
+/* Somewhere in a string, with the stops from there on → behind the closing quote.  NULL and *fault. */
+static inline const char *string_rest(const char *p, uint64_t stops, bool *escaped, cdp_simd_high *high,
+                                      struct cdp_scan_fault *fault)
 {
-    for (;; p += CDP_SIMD_STRIDE) {
-        uint64_t stops = cdp_simd_stops(p, high);
+    for (;; stops = cdp_simd_stops(p += CDP_SIMD_STRIDE, high))
         while (stops) {
             unsigned at = cdp_simd_first(stops);
             if (LIKELY(p[at] == '"'))
@@ -183,34 +190,49 @@ static inline const char *string(const char *p, bool *escaped, cdp_simd_high *hi
             }
             stops = cdp_simd_from(stops, at);
         }
-    }
 }
 
-/* The byte behind the number at p, or NULL and *fault. */
+/* Behind the opening quote → behind the closing one.  NULL and *fault. */
+static inline const char *string(const char *p, bool *escaped, cdp_simd_high *high,
+                                 struct cdp_scan_fault *fault)
+{
+    return string_rest(p, cdp_simd_stops(p, high), escaped, high, fault);
+}
+
+/* The byte behind the digits at p. */
+static inline const char *digits(const char *p)
+{
+    unsigned n = cdp_swar_run(p);
+    p += n;
+    while (UNLIKELY(n == 8)) {
+        n = cdp_swar_run(p);
+        p += n;
+    }
+    return p;
+}
+
+/* The byte behind the number without a sign at p, or NULL and *fault. */
 static inline const char *number(const char *p, struct cdp_scan_fault *fault)
 {
-    p += *p == '-';
+    const char *from;
     if (*p == '0') {
         p++;
     } else {
-        if (UNLIKELY(!digit(*p)))
+        p = digits(from = p);
+        if (UNLIKELY(p == from))
             goto bad;
-        while (digit(*p))
-            p++;
     }
     if (*p == '.') {
-        if (UNLIKELY(!digit(*++p)))
+        p = digits(from = p + 1);
+        if (UNLIKELY(p == from))
             goto bad;
-        while (digit(*p))
-            p++;
     }
-    if ((*p | 32) == 'e') {
+    if (UNLIKELY((*p | 32) == 'e')) {
         p++;
         p += *p == '+' || *p == '-';
-        if (UNLIKELY(!digit(*p)))
+        p = digits(from = p);
+        if (UNLIKELY(p == from))
             goto bad;
-        while (digit(*p))
-            p++;
     }
     return p;
 bad:
@@ -224,7 +246,7 @@ static const struct cdp_node *escaped_key(const struct cdp_node *node, const cha
     for (size_t i = 0; i < node->edges; i++)
         if (node->edge[i].key && cdp_val_str_eq(v, node->edge[i].key, node->edge[i].len))
             return node->edge[i].to;
-    return NULL;
+    return &unwanted;
 }
 
 /* The node below `node` for the key [key, end-1), end being behind the closing quote. */
@@ -232,14 +254,14 @@ static inline const struct cdp_node *plain_key(const struct cdp_node *node, cons
 {
     size_t n = (size_t)(end - 1 - key);
     if (!(node->lengths >> (n & 63) & 1))
-        return NULL;
+        return &unwanted;
     uint64_t head;
     memcpy(&head, key, 8); /* past the key's end, perhaps: there are CDP_PAD bytes behind the text */
     for (const struct cdp_edge *e = node->edge, *last = e + node->edges; e < last; e++)
         if (e->len == n && ((head ^ e->head) & e->mask) == 0 && e->key &&
             (n <= 8 || memcmp(key + 8, e->key + 8, n - 8) == 0))
             return e->to;
-    return NULL;
+    return &unwanted;
 }
 
 static const struct cdp_node *element(const struct cdp_node *node, uint32_t index)
@@ -247,7 +269,7 @@ static const struct cdp_node *element(const struct cdp_node *node, uint32_t inde
     for (size_t i = 0; i < node->edges; i++)
         if (!node->edge[i].key && node->edge[i].index == index)
             return node->edge[i].to;
-    return NULL;
+    return &unwanted;
 }
 
 static inline bool literal(const char *p, const char *word, size_t n)
@@ -255,6 +277,7 @@ static inline bool literal(const char *p, const char *word, size_t n)
     return memcmp(p, word, n) == 0;
 }
 
+/* The key may be a repeated one: what its earlier value held does not count. */
 static inline void clear_below(const struct cdp_node *node, struct cdp_val *fields)
 {
     for (size_t i = 0; i < node->belows; i++)
@@ -270,8 +293,7 @@ static inline void clear_below(const struct cdp_node *node, struct cdp_val *fiel
 /* ---- the memory of keys ---- */
 
 /* Where a key's text stands, or where it will: one of few places, of which an empty one is taken, else the last. */
-static struct cdp_memo_key *place(struct cdp_memo *memo, const char *text, size_t len,
-                                  const struct cdp_node *in)
+static struct cdp_memo_key *seat(struct cdp_memo *memo, const char *text, size_t len, uintptr_t place)
 {
     uint64_t front = 0, back = 0;
     memcpy(&front, text, len < 8 ? len : 8);
@@ -280,13 +302,13 @@ static struct cdp_memo_key *place(struct cdp_memo *memo, const char *text, size_
     struct cdp_memo_key *k = NULL;
     for (size_t i = 0; i < CDP_MEMO_WAYS; i++) {
         k = &memo->key[((h >> 32) + i) & (CDP_MEMO_KEYS - 1)];
-        if (k->len == 0 || (k->len == len && k->in == in && memcmp(k->text, text, len) == 0))
+        if (k->len == 0 || (k->len == len && k->place == place && memcmp(k->text, text, len) == 0))
             break;
     }
     return k;
 }
 
-/* Notes that the key with this text came after `last`; NULL where such a text is not remembered. */
+/* Notes that the key with this text came after `last`; &unknown where such a text is not remembered. */
 static __attribute__((noinline)) struct cdp_memo_key *remember(struct cdp_memo *memo,
                                                                struct cdp_memo_key *last, const char *text,
                                                                const char *end, const struct cdp_node *in,
@@ -295,39 +317,37 @@ static __attribute__((noinline)) struct cdp_memo_key *remember(struct cdp_memo *
     size_t len = (size_t)(end - text);
     memo->missed++;
     if (len > CDP_MEMO_TEXT)
-        return NULL;
-    struct cdp_memo_key *k = place(memo, text, len, in);
-    if (k->len != len || k->in != in || memcmp(k->text, text, len) != 0) {
+        return &unknown;
+    uintptr_t place = cdp_memo_place(in, *space(text) == ',' ? CDP_MEMO_VALUE : CDP_MEMO_BRACE);
+    struct cdp_memo_key *k = seat(memo, text, len, place);
+    if (k->len != len || k->place != place || memcmp(k->text, text, len) != 0) {
         for (size_t i = 0; i < len; i++)
             if ((unsigned char)text[i] >= 0x80) /* is looked at in each line */
-                return NULL;
-        *k = (struct cdp_memo_key){.len = (uint8_t)len, .in = in, .want = want, .next = {k, k}};
-        k->behind = *space(text) == ',' ? CDP_MEMO_VALUE : CDP_MEMO_BRACE;
+                return &unknown;
+        *k = (struct cdp_memo_key){.len = (uint8_t)len, .place = place, .want = want, .next = {k, k}};
         k->mask = (uint32_t)(((uint64_t)1 << len) - 1);
         memcpy(k->text, text, len);
     }
-    if (last) {
+    if (last != &unknown) {
         last->next[1] = last->next[0];
         last->next[0] = k;
     }
     return k;
 }
 
-static inline bool stands(const struct cdp_memo_key *k, const char *p, const struct cdp_node *in,
-                          enum cdp_memo_place behind)
+static inline bool stands(const struct cdp_memo_key *k, const char *p, uintptr_t place)
 {
-    return k->in == in && k->behind == behind && cdp_simd_begins(p, k->text, k->mask, k->len);
+    return k->place == place && cdp_simd_begins(p, k->text, k->mask, k->len);
 }
 
-/* The remembered key whose text stands at p inside the object `in`, if it is one that came after `last` before. */
-static inline struct cdp_memo_key *recall(struct cdp_memo_key *last, const char *p, const struct cdp_node *in,
-                                          enum cdp_memo_place behind)
+/* The remembered key whose text stands at p, if it is one that came after `last` before. */
+static inline struct cdp_memo_key *recall(struct cdp_memo_key *last, const char *p, uintptr_t place)
 {
     struct cdp_memo_key *k = last->next[0];
-    if (LIKELY(stands(k, p, in, behind)))
+    if (LIKELY(stands(k, p, place)))
         return k;
     k = last->next[1];
-    if (stands(k, p, in, behind)) {
+    if (stands(k, p, place)) {
         last->next[1] = last->next[0];
         last->next[0] = k;
         return k;
@@ -335,124 +355,140 @@ static inline struct cdp_memo_key *recall(struct cdp_memo_key *last, const char 
     return NULL;
 }
 
-/* Behind the opening quote → behind the closing one, where the string is as long as the key's last one; else NULL.  The
- * processor goes on with the length that is foretold while it still looks at the bytes. */
-static inline const char *string_again(const char *p, const struct cdp_memo_key *key, cdp_simd_high *high)
+#define STEADY 3u /* of `again`: two strings as long as the one before them foretell the next */
+
+/* string, of the key's value.  Where its length is foretold, the processor goes on with that while it still looks at the
+ * bytes. */
+static inline const char *string_value(const char *p, struct cdp_memo_key *key, bool *escaped,
+                                       cdp_simd_high *high, struct cdp_scan_fault *fault)
 {
-    unsigned n = key->value;
+    const char *start = p;
     uint64_t stops = cdp_simd_stops(p, high);
-    if (n >= CDP_SIMD_STRIDE) {
-        if (stops)
-            return NULL;
-        p += CDP_SIMD_STRIDE;
-        n -= CDP_SIMD_STRIDE;
-        stops = cdp_simd_stops(p, high);
+    if ((key->again & STEADY) == STEADY) {
+        unsigned n = key->value;
+        for (; n >= CDP_SIMD_STRIDE && !stops; n -= CDP_SIMD_STRIDE)
+            stops = cdp_simd_stops(p += CDP_SIMD_STRIDE, high);
+        if (LIKELY(n < CDP_SIMD_STRIDE && p[n] == '"' && cdp_simd_first(stops) == n))
+            return p + n + 1;
     }
-    return stops && cdp_simd_first(stops) == n && p[n] == '"' ? p + n + 1 : NULL;
+    p = string_rest(p, stops, escaped, high, fault);
+    if (UNLIKELY(!p))
+        return NULL;
+    uint8_t n = (uint8_t)(p - start - 1);
+    key->again = (uint8_t)(key->again << 1 | (key->value == n));
+    key->value = n;
+    return p;
 }
-
-static inline void note_length(struct cdp_memo_key *key, size_t n)
-{
-    if (key->value == n) {
-        key->steady = (uint8_t)(key->steady + (key->steady < 255));
-    } else {
-        key->value = (uint8_t)(n < 2 * CDP_SIMD_STRIDE ? n : 0);
-        key->steady = 0;
-    }
-}
-
-#define STEADY 2 /* strings of one length in a row, before the next is foretold */
 
 const char *SCAN_LINE(const struct cdp_plan *plan, struct cdp_memo *memo, const char *line,
                       struct cdp_val *fields, struct cdp_scan_fault *fault)
 {
     struct frame stack[CDP_MAX_DEPTH + 1], *top = stack;
-    const struct cdp_node *want = NULL; /* of the value that comes next */
+    const struct cdp_node *want = &unwanted; /* of the value that comes next */
     cdp_simd_high high = cdp_simd_none();
-    const char *p = space(line), *start;
+    const char *p = line, *start;
     uint8_t type;
-    bool escaped = false;
-    top->is = LINE;
-    struct cdp_memo_key *last =
-        memo ? &memo->first : NULL; /* the key read last, NULL where it is not remembered */
+    bool escaped;
+    *top = (struct frame){.place = CDP_MEMO_NOWHERE, .is = LINE};
+    struct cdp_memo_key *last = memo ? &memo->first : &unknown; /* the key read last */
     struct cdp_memo_key *known;
     const char *text = NULL; /* where the text of the next key begins */
 
     if (plan) {
         want = &plan->root;
         for (size_t i = 0; i < plan->width; i++)
-            fields[i] = (struct cdp_val){0};
+            fields[i] = (struct cdp_val){.p = line, .type = CDP_MISSING};
     }
 
 value:
     start = p;
     escaped = false;
-    switch (*p) {
-    case '"':
+    if (LIKELY(*p == '"')) {
         type = CDP_STRING;
-        if (last && last->steady >= STEADY && LIKELY((p = string_again(start + 1, last, &high)) != NULL))
-            break;
-        p = string(start + 1, &escaped, &high, fault);
+        p = string_value(p + 1, last, &escaped, &high, fault);
         if (UNLIKELY(!p))
             return NULL;
-        if (last)
-            note_length(last, (size_t)(p - start - 2));
-        break;
-    case '{':
-        if (UNLIKELY(top == stack + CDP_MAX_DEPTH))
-            FAULT(p, "nested deeper than 512");
-        *++top = (struct frame){want, p, 0, OBJECT};
-        text = ++p;
-        if (last && (known = recall(last, p, want, CDP_MEMO_BRACE)))
-            goto known_key;
-        p = space(p);
-        if (*p != '}')
-            goto key;
-        goto close;
-    case '[':
-        if (UNLIKELY(top == stack + CDP_MAX_DEPTH))
-            FAULT(p, "nested deeper than 512");
-        *++top = (struct frame){want, p, 0, ARRAY};
-        p = space(p + 1);
-        if (*p == ']')
-            goto close;
-        want = want ? element(want, 0) : NULL;
-        goto value;
-    case 't':
-        if (UNLIKELY(!literal(p, "true", 4)))
-            FAULT(p, "expected a value");
-        p += 4;
-        type = CDP_TRUE;
-        break;
-    case 'f':
-        if (UNLIKELY(!literal(p, "false", 5)))
-            FAULT(p, "expected a value");
-        p += 5;
-        type = CDP_FALSE;
-        break;
-    case 'n':
-        if (UNLIKELY(!literal(p, "null", 4)))
-            FAULT(p, "expected a value");
-        p += 4;
-        type = CDP_NULL;
-        break;
-    default:
-        if (UNLIKELY(!digit(*p) && *p != '-'))
-            FAULT(p, *p == '\n' ? "the line ends where a value is expected" : "expected a value");
-        p = number(p, fault);
+    } else if (digit(*p)) {
+    number:
         type = CDP_NUMBER;
+        p = number(p, fault);
         if (UNLIKELY(!p))
             return NULL;
+    } else {
+        switch (*p) {
+        case '{':
+            if (UNLIKELY(top == stack + CDP_MAX_DEPTH))
+                FAULT(p, "nested deeper than 512");
+            if (UNLIKELY(want->belows))
+                clear_below(want, fields);
+            *++top = (struct frame){want, p, cdp_memo_place(want, CDP_MEMO_VALUE), 0, OBJECT};
+            text = ++p;
+            if ((known = recall(last, p, cdp_memo_place(want, CDP_MEMO_BRACE))))
+                goto known_key;
+            p = space(p);
+            if (*p != '}')
+                goto key;
+            goto close;
+        case '[':
+            if (UNLIKELY(top == stack + CDP_MAX_DEPTH))
+                FAULT(p, "nested deeper than 512");
+            if (UNLIKELY(want->belows))
+                clear_below(want, fields);
+            *++top = (struct frame){want, p, CDP_MEMO_NOWHERE, 0, ARRAY};
+            p = space(p + 1);
+            if (*p == ']')
+                goto close;
+            want = element(want, 0);
+            goto value;
+        case '-':
+            p++;
+            goto number;
+        case 't':
+            if (UNLIKELY(!literal(p, "true", 4)))
+                FAULT(p, "expected a value");
+            p += 4;
+            type = CDP_TRUE;
+            break;
+        case 'f':
+            if (UNLIKELY(!literal(p, "false", 5)))
+                FAULT(p, "expected a value");
+            p += 5;
+            type = CDP_FALSE;
+            break;
+        case 'n':
+            if (UNLIKELY(!literal(p, "null", 4)))
+                FAULT(p, "expected a value");
+            p += 4;
+            type = CDP_NULL;
+            break;
+        case ' ':
+        case '\t':
+        case '\r':
+            p = space(p);
+            goto value;
+        default:
+            FAULT(p, *p == '\n' ? "the line ends where a value is expected" : "expected a value");
+        }
     }
-    if (want && want->slot >= 0)
-        fields[want->slot] = (struct cdp_val){start, (uint32_t)(p - start), type, escaped};
+    if (want->counts) {
+        if (UNLIKELY(want->belows))
+            clear_below(want, fields);
+        if (LIKELY(want->slot >= 0))
+            fields[want->slot] = (struct cdp_val){start, (uint32_t)(p - start), type, escaped};
+    }
 
 after:
+    text = p;
+    known = recall(last, p, top->place);
+    if (LIKELY(known != NULL)) {
+    known_key:
+        last = known;
+        p += known->len;
+        want = known->want;
+        goto value;
+    }
+    p = space(p);
     if (LIKELY(top->is == OBJECT)) {
-        text = p;
-        if (last && LIKELY((known = recall(last, p, top->node, CDP_MEMO_VALUE)) != NULL))
-            goto known_key;
-        p = space(p);
         if (LIKELY(*p == ',')) {
             p = space(p + 1);
             goto key;
@@ -461,11 +497,10 @@ after:
             goto close;
         FAULT(p, *p == '\n' ? "the line ends inside an object" : "expected ',' or '}' after a value");
     }
-    p = space(p);
     if (top->is == LINE)
         goto end;
     if (*p == ',') {
-        want = top->node ? element(top->node, ++top->index) : NULL;
+        want = element(top->node, ++top->index);
         p = space(p + 1);
         goto value;
     }
@@ -476,7 +511,7 @@ close:
     p++;
     {
         const struct frame *f = top--;
-        if (f->node && f->node->slot >= 0)
+        if (f->node->slot >= 0)
             fields[f->node->slot] = (struct cdp_val){f->start, (uint32_t)(p - f->start),
                                                      f->is == OBJECT ? CDP_OBJECT : CDP_ARRAY, false};
     }
@@ -490,26 +525,13 @@ key:
     p = string(p, &escaped, &high, fault);
     if (UNLIKELY(!p))
         return NULL;
-    want = top->node;
-    if (want) {
-        want = LIKELY(!escaped) ? plain_key(want, start, p) : escaped_key(want, start, p);
-        if (want && want->belows)
-            clear_below(want, fields); /* a repeated key: what its earlier value held does not count */
-    }
+    want = LIKELY(!escaped) ? plain_key(top->node, start, p) : escaped_key(top->node, start, p);
     p = space(p);
     if (UNLIKELY(*p != ':'))
         FAULT(p, "expected ':' after a key");
     p = space(p + 1);
     if (memo)
-        last = escaped ? NULL : remember(memo, last, text, p, top->node, want);
-    goto value;
-
-known_key:
-    last = known;
-    p = space(p + known->len);
-    want = known->want;
-    if (want && want->belows)
-        clear_below(want, fields);
+        last = escaped ? &unknown : remember(memo, last, text, p, top->node, want);
     goto value;
 
 end:

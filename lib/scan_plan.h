@@ -7,6 +7,7 @@
 /* A place in the trie of wanted paths. */
 struct cdp_node {
     int slot;         /* where the value's span goes; -1: only passed through */
+    bool counts;      /* has a slot, or nodes with one under it */
     uint64_t lengths; /* bit (length & 63) is set for each key below: most keys are told apart by it alone */
     struct cdp_edge *edge;
     size_t edges;
@@ -30,18 +31,26 @@ struct cdp_plan {
 #define CDP_MEMO_KEYS 256 /* a power of two */
 #define CDP_MEMO_WAYS 4   /* places that a key may have */
 
-enum cdp_memo_place { CDP_MEMO_NOWHERE, CDP_MEMO_BRACE, CDP_MEMO_VALUE };
+/* Behind what a key stands: one without a comma is none behind a value.  Low bits beside a node's address; a key that is not
+ * remembered has place 0, and where none can stand, the place is NOWHERE. */
+enum { CDP_MEMO_BRACE = 1, CDP_MEMO_VALUE = 2, CDP_MEMO_NOWHERE = 3 };
+
+static inline uintptr_t cdp_memo_place(const struct cdp_node *in, uintptr_t behind)
+{
+    return (uintptr_t)in | behind;
+}
 
 /* A key as it stood in a line: the text from the value before it (or from the brace) up to its own value. */
 struct cdp_memo_key {
     char text[CDP_MEMO_TEXT];
-    uint32_t mask;                    /* a bit for each byte of the text */
-    uint8_t len;                      /* of the text; 0: no key */
-    uint8_t behind;                   /* enum cdp_memo_place: a key without a comma is none behind a value */
-    uint8_t value;                    /* length of the string that was its last value, without the quotes */
-    uint8_t steady;                   /* how often that was so in a row, up to 255 */
-    const struct cdp_node *in, *want; /* of the object, and of the value */
-    struct cdp_memo_key *next[2];     /* what came after it last, and before that */
+    uint32_t mask; /* a bit for each byte of the text */
+    uint8_t len;   /* of the text; 0: no key */
+    uint8_t value; /* length of the string that was its last value, without the quotes; its lowest 8 bits */
+    uint8_t
+        again; /* a bit for each of its last strings, the latest one lowest: was it as long as the one before? */
+    uintptr_t place; /* the object's node, and behind what the text stands in it: cdp_memo_place */
+    const struct cdp_node *want;  /* of the value */
+    struct cdp_memo_key *next[2]; /* what came after it last, and before that */
 };
 
 struct cdp_memo {

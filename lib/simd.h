@@ -178,7 +178,7 @@ static inline bool cdp_simd_begins(const char *p, const char *text, uint32_t mas
     (void)len;
     __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)p);
     __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)text);
-    return ((uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(a, b)) & mask) == mask;
+    return (~(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(a, b)) & mask) == 0;
 #else
     (void)mask;
     return memcmp(p, text, len) == 0;
