@@ -7,6 +7,7 @@
 #ifndef CDP_KEY_H
 #define CDP_KEY_H
 
+#include "lib/hash.h"
 #include "lib/num.h"
 #include "lib/scan.h"
 #include "lib/time.h"
@@ -50,5 +51,12 @@ void cdp_keyspec_free(struct cdp_keyspec *spec);
  * on what is no time) or memory ran out (exit 3).  Unless it returns 0, nothing is appended. */
 int cdp_keyspec_encode(const struct cdp_keyspec *spec, const struct cdp_val *fields,
                        enum cdp_key_missing missing, struct cdp_buf *out, struct cdp_err *err);
+
+/* The key's identity without its order: a hash (cdp_hash) that is the same where cdp_keyspec_encode's bytes are, but for
+ * directions.  Of a key that is one string, the commonest, no copy is made.  tmp: scratch, left as it was.  Returns what
+ * cdp_keyspec_encode does. */
+int cdp_keyspec_hash(const struct cdp_keyspec *spec, const struct cdp_val *fields,
+                     enum cdp_key_missing missing, struct cdp_buf *tmp, struct cdp_hash128 *hash,
+                     struct cdp_err *err);
 
 #endif

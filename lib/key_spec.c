@@ -149,3 +149,42 @@ int cdp_keyspec_encode(const struct cdp_keyspec *spec, const struct cdp_val *fie
     }
     return out->failed ? cdp_buf_check(out, err) : 0;
 }
+
+/* Of the bytes of tmp from `from` on, which are taken away. */
+static int hash_scratch(struct cdp_buf *tmp, size_t from, struct cdp_hash128 *hash, struct cdp_err *err)
+{
+    if (cdp_buf_check(tmp, err) < 0)
+        return -1;
+    *hash = cdp_hash(tmp->data + from, tmp->len - from);
+    tmp->len = from;
+    return 0;
+}
+
+/* The decoded text alone is hashed, as it lies in the line in general. */
+static int hash_string(struct cdp_val v, struct cdp_buf *tmp, struct cdp_hash128 *hash, struct cdp_err *err)
+{
+    const uint64_t string = 0x9E3779B97F4A7C15u; /* so that no encoding of anything else is the same */
+    if (v.escaped) {
+        size_t from = tmp->len;
+        cdp_buf_reserve(tmp, 1); /* the text may be empty */
+        cdp_val_decode(v, tmp);
+        if (hash_scratch(tmp, from, hash, err) < 0)
+            return -1;
+    } else {
+        *hash = cdp_hash(v.p + 1, v.len - 2);
+    }
+    hash->lo ^= string;
+    return 0;
+}
+
+int cdp_keyspec_hash(const struct cdp_keyspec *spec, const struct cdp_val *fields,
+                     enum cdp_key_missing missing, struct cdp_buf *tmp, struct cdp_hash128 *hash,
+                     struct cdp_err *err)
+{
+    const struct cdp_keypart *only = spec->n == 1 && spec->part->as == CDP_KEY_VALUE ? spec->part : NULL;
+    if (only && fields[only->slot].type == CDP_STRING)
+        return hash_string(fields[only->slot], tmp, hash, err);
+    size_t from = tmp->len;
+    int rc = cdp_keyspec_encode(spec, fields, missing, tmp, err);
+    return rc ? rc : hash_scratch(tmp, from, hash, err);
+}

@@ -106,23 +106,32 @@ struct dedup {
 
 /* ---- in parallel ---- */
 
+/* The identity that the file of --seen knows. */
+static int hash_for_file(const struct dedup *d, struct cdp_batch *b, const struct cdp_rec *r,
+                         struct cdp_hash128 *hash, struct cdp_err *err)
+{
+    size_t from = b->bytes.len;
+    int rc = cdp_keyspec_encode(&d->key, r->fields, CDP_KEY_MISSING_ERROR, &b->bytes, err);
+    if (rc == 0)
+        *hash = cdp_seen_hash(b->bytes.data + from, b->bytes.len - from);
+    b->bytes.len = from;
+    return rc;
+}
+
 /* All that counts of a record of --against. */
 static int identify(void *tool, struct cdp_batch *b, const struct cdp_rec *r, struct cdp_err *err)
 {
     struct dedup *d = tool;
     struct item *item = r->item;
-    size_t from = b->bytes.len;
-    int rc = cdp_keyspec_encode(&d->key, r->fields, CDP_KEY_MISSING_ERROR, &b->bytes, err);
+    int rc = d->seen
+                 ? hash_for_file(d, b, r, &item->hash, err)
+                 : cdp_keyspec_hash(&d->key, r->fields, CDP_KEY_MISSING_ERROR, &b->bytes, &item->hash, err);
     if (rc == 1 && d->opt.missing != MISSING_REJECT) {
         item->keyless = true;
         return d->opt.missing == MISSING_PASS ? CDP_REC_KEEP : CDP_REC_DROP;
     }
     if (rc)
         return err->exit == CDP_EXIT_DATA ? CDP_REC_REJECT : -1;
-    const char *key = b->bytes.data + from;
-    size_t n = b->bytes.len - from;
-    item->hash = d->seen ? cdp_seen_hash(key, n) : cdp_hash(key, n);
-    b->bytes.len = from; /* the hash is all that is needed */
     return CDP_REC_KEEP;
 }
 
@@ -188,6 +197,8 @@ static int apply(void *tool, struct cdp_batch *b, struct cdp_err *err)
 {
     struct dedup *d = tool;
     const struct item *item = b->item;
+    if (b->block.size)
+        cdp_set_expect(&d->set, b->block.done, b->block.size);
     for (size_t i = 0; i < b->items && i < AHEAD; i++)
         cdp_set_prefetch(&d->set, item[i].hash);
     for (size_t i = 0; i < b->items; i++) {

@@ -619,8 +619,10 @@ static void random_values(void)
 
 /* --- keys as options name them */
 
-/* Encodes by the spec from a line; the result of cdp_keyspec_encode, -2 where the spec or the line is bad. */
-static int by_spec(const char *text, const char *json, enum cdp_key_missing missing, struct cdp_buf *out)
+/* Encodes by the spec from a line; the result of cdp_keyspec_encode, which cdp_keyspec_hash has to have as well, -2 where the
+ * spec or the line is bad. */
+static int by_spec(const char *text, const char *json, enum cdp_key_missing missing, struct cdp_buf *out,
+                   struct cdp_hash128 *hash)
 {
     struct cdp_plan *plan = cdp_plan_new(&err);
     struct cdp_keyspec spec;
@@ -631,19 +633,26 @@ static int by_spec(const char *text, const char *json, enum cdp_key_missing miss
     snprintf(line, sizeof line - CDP_PAD, "%s\n", json);
     if (plan && cdp_keyspec_parse(&spec, text, plan, &err) == 0) {
         if (cdp_scan_line(plan, line, fields, &fault))
-            rc = cdp_keyspec_encode(&spec, fields, missing, out, &err);
+            rc = cdp_keyspec_hash(&spec, fields, missing, out, hash, &err);
+        size_t before = out->len;
+        if (rc != -2 && rc != cdp_keyspec_encode(&spec, fields, missing, out, &err))
+            rc = -2;
+        if (rc != 0 && out->len != before)
+            rc = -2;
         cdp_keyspec_free(&spec);
     }
     cdp_plan_free(plan);
     return rc;
 }
 
-/* Sorts the lines' keys: want is -1, 0 or 1. */
+/* Sorts the lines' keys: want is -1, 0 or 1.  Their hashes are the same where they are. */
 static void sorts(const char *spec, const char *a, const char *b, int want)
 {
     struct cdp_buf x = {0}, y = {0};
-    int rc = by_spec(spec, a, CDP_KEY_MISSING_NULL, &x) | by_spec(spec, b, CDP_KEY_MISSING_NULL, &y);
-    ok(rc == 0 && cmp(&x, &y) == want, "%s: %s %s %s", spec, a,
+    struct cdp_hash128 h = {0}, i = {0};
+    int rc = by_spec(spec, a, CDP_KEY_MISSING_NULL, &x, &h) | by_spec(spec, b, CDP_KEY_MISSING_NULL, &y, &i);
+    ok(rc == 0 && cmp(&x, &y) == want && (h.hi == i.hi && h.lo == i.lo) == (want == 0), "%s: %s %s %s", spec,
+       a,
        want < 0 ? "before"
        : want   ? "after"
                 : "with",
@@ -658,7 +667,8 @@ static void refuses(const char *spec, const char *json, enum cdp_key_missing mis
     struct cdp_buf b = {0};
     cdp_buf_adds(&b, "kept");
     err = (struct cdp_err){0};
-    int rc = by_spec(spec, json, missing, &b);
+    struct cdp_hash128 hash;
+    int rc = by_spec(spec, json, missing, &b, &hash);
     ok(rc == want && b.len == 4 && err.exit == (want == -2 ? CDP_EXIT_USAGE : CDP_EXIT_DATA),
        "%s of %s is refused", spec, json);
     is(err.msg, message, "in words");
@@ -669,6 +679,12 @@ static void specs(void)
 {
     sorts("a", "{\"a\":1}", "{\"a\":2}", -1);
     sorts(".a", "{\"a\":1.0}", "{\"a\":1}", 0);
+    sorts("a", "{\"a\":\"A\"}", "{\"a\":\"\\u0041\"}", 0);
+    sorts("a", "{\"a\":\"\"}", "{\"a\":\"\"}", 0);
+    sorts("a", "{\"a\":\"\"}", "{\"a\":\"\\u0000\"}", -1);
+    sorts("a", "{\"a\":\"\\u0000\"}", "{\"a\":\"\\u0001\\u0001\"}", -1);
+    sorts("a", "{\"a\":1}", "{\"a\":\"1\"}", -1);
+    sorts("a", "{\"a\":0}", "{\"a\":\"@\"}", -1); /* which is how 0 is encoded */
     sorts("a:desc", "{\"a\":1}", "{\"a\":2}", 1);
     sorts("a:desc", "{\"a\":\"x\"}", "{\"a\":\"xy\"}", 1);
     sorts("a:desc", "{}", "{\"a\":0}", 1);
@@ -715,7 +731,8 @@ static void specs(void)
     refuses("a,", "{}", CDP_KEY_MISSING_NULL, -2, "key '': expected a path");
     refuses(":desc", "{}", CDP_KEY_MISSING_NULL, -2, "key ':desc': expected a path");
     struct cdp_buf b = {0};
-    ok(by_spec("a..b", "{}", CDP_KEY_MISSING_NULL, &b) == -2 && err.exit == CDP_EXIT_USAGE &&
+    struct cdp_hash128 hash;
+    ok(by_spec("a..b", "{}", CDP_KEY_MISSING_NULL, &b, &hash) == -2 && err.exit == CDP_EXIT_USAGE &&
            strncmp(err.msg, "key 'a..b': path 'a..b'", 23) == 0,
        "a bad path is the path parser's to explain");
     cdp_buf_free(&b);
