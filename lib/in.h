@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CDP_BLOCK_SIZE ((size_t)512 << 10)
+#define CDP_BLOCK_SIZE ((size_t)256 << 10)
 #define CDP_MAX_RECORD ((size_t)64 << 20)
 
 struct cdp_in;
