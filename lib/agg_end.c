@@ -27,6 +27,7 @@ struct team {
     struct cdp_entry *split;   /* the first group of each range but the first */
     size_t ranges;
     struct cdp_entry *entry; /* all groups, by range */
+    size_t room;             /* bytes of entry */
     size_t *start;           /* of each range in entry; and the end */
     pthread_mutex_t lock;
     pthread_cond_t turned;
@@ -38,6 +39,7 @@ struct team {
 /* The groups of a part. */
 struct gathered {
     struct cdp_entry *entry;
+    size_t room;     /* bytes of entry */
     uint16_t *range; /* of each */
     size_t n;
     size_t *count; /* how many of them go to each range; then where they go */
@@ -116,7 +118,8 @@ static int gather(struct team *t, struct cdp_err *err)
         struct cdp_agg_part *p = &a->part[i];
         struct gathered *to = &t->gathered[i];
         cdp_agg_part_close(p);
-        to->entry = cdp_mem_alloc(p->groups.used * sizeof *to->entry, err);
+        to->room = (p->groups.used + 1) * sizeof *to->entry;
+        to->entry = cdp_mem_map(to->room, err);
         to->range = cdp_mem_alloc(p->groups.used * sizeof *to->range, err);
         if (!to->entry || !to->range)
             return -1;
@@ -150,7 +153,8 @@ static int split_ranges(struct team *t, struct cdp_err *err)
     struct cdp_entry *sample = cdp_mem_alloc((groups / step + 1) * sizeof *sample, err);
     t->split = cdp_mem_alloc(t->ranges * sizeof *t->split, err);
     t->start = cdp_mem_zalloc(t->ranges + 1, sizeof *t->start, err);
-    t->entry = cdp_mem_alloc(groups * sizeof *t->entry, err);
+    t->room = (groups + 1) * sizeof *t->entry;
+    t->entry = cdp_mem_map_table(t->room, err);
     if (!sample || !t->split || !t->start || !t->entry) {
         free(sample);
         return -1;
@@ -237,7 +241,7 @@ static int scatter(struct team *t, struct cdp_err *err)
         struct gathered *g = &t->gathered[i];
         for (size_t k = 0; k < g->n; k++)
             t->entry[g->count[g->range[k]]++] = g->entry[k];
-        free(g->entry);
+        cdp_mem_unmap(g->entry, g->room);
         g->entry = NULL;
     }
     return 0;
@@ -313,14 +317,14 @@ static int finish_memory(struct cdp_agg *a, struct cdp_out *out, struct cdp_err 
     rc = run(&t, write_ranges, err);
 done:
     for (size_t i = 0; t.gathered && i < a->parts; i++) {
-        free(t.gathered[i].entry);
+        cdp_mem_unmap(t.gathered[i].entry, t.gathered[i].room);
         free(t.gathered[i].range);
         free(t.gathered[i].count);
     }
     free(t.gathered);
     free(t.split);
     free(t.start);
-    free(t.entry);
+    cdp_mem_unmap(t.entry, t.room);
     pthread_cond_destroy(&t.turned);
     pthread_mutex_destroy(&t.lock);
     return rc;

@@ -116,7 +116,8 @@ static int index_room(struct cdp_agg_index *x, struct cdp_err *err)
     to.shift = 32 - (unsigned)__builtin_ctzll(to.slots);
     if (to.slots > (size_t)1 << 31)
         return cdp_err_set(err, CDP_EXIT_IO, "more than 2^31 groups in a part of the table (lower --memory)");
-    to.slot = zeroed(to.slots * sizeof *to.slot, err);
+    to.slot = to.slots * sizeof *to.slot >= MAPPED ? cdp_mem_map_table(to.slots * sizeof *to.slot, err)
+                                                   : cdp_mem_zalloc(to.slots, sizeof *to.slot, err);
     if (!to.slot)
         return -1;
     for (size_t i = 0; i < x->slots; i++) {

@@ -77,6 +77,7 @@ void cdp_expr_scratch_free(struct cdp_expr_scratch *s)
 void cdp_expr_scratch_reset(struct cdp_expr_scratch *s)
 {
     cdp_expr_arena_reset(&s->arena);
+    s->day = (struct cdp_val){0};
 }
 
 /* --- binding */

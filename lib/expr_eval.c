@@ -218,6 +218,16 @@ static int eval_join(struct cdp_expr_run *r, const node *n, struct cdp_val *out)
     return rc == CDP_EXPR_OK ? cdp_expr_join(r, v, n->kids, out) : rc;
 }
 
+#define DATE 10 /* bytes */
+
+/* Is v a time in UTC of the day that day() made last?  Times come in runs of a day. */
+static bool on_same_day(const struct cdp_expr_run *r, struct cdp_val v)
+{
+    const struct cdp_val *day = &r->s->day;
+    return day->type == CDP_STRING && v.type == CDP_STRING && !v.escaped && v.len > day->len &&
+           memcmp(v.p, day->p, 1 + DATE) == 0 && cdp_time_on_day(v.p + 1, v.len - 2);
+}
+
 static int eval_bucket(struct cdp_expr_run *r, const node *n, struct cdp_val *out)
 {
     static const char *const what[] = {
@@ -232,18 +242,26 @@ static int eval_bucket(struct cdp_expr_run *r, const node *n, struct cdp_val *ou
     *out = (struct cdp_val){.p = "null", .len = 4, .type = CDP_NULL};
     if (rc != CDP_EXPR_OK || cdp_val_none(v))
         return rc;
+    bool utc_day = n->fn == CDP_BUCKET_DAY && !r->e->zone;
+    if (utc_day && on_same_day(r, v)) {
+        *out = r->s->day;
+        return CDP_EXPR_OK;
+    }
     struct cdp_time t;
     if (!cdp_time_from_val(v, CDP_TIME_RFC3339, &t))
         return cdp_expr_fail(r, what[n->fn], CDP_EXPR_NO_TYPE, CDP_EXPR_NO_TYPE);
     char text[CDP_TIME_MAX + 2];
-    size_t len = 10;
+    size_t len = DATE;
     /* A time in UTC begins with its day, unless it is a leap second, which counts as the second after it. */
-    if (n->fn == CDP_BUCKET_DAY && !r->e->zone && !v.escaped && v.p[v.len - 2] == 'Z' && v.p[18] != '6')
+    if (utc_day && !v.escaped && v.p[v.len - 2] == 'Z' && v.p[18] != '6')
         memcpy(text + 1, v.p + 1, len);
     else
         len = cdp_time_bucket(t, (enum cdp_bucket)n->fn, r->e->zone, text + 1);
     text[0] = text[len + 1] = '"';
-    return cdp_expr_value(r, CDP_STRING, text, len + 2, out);
+    rc = cdp_expr_value(r, CDP_STRING, text, len + 2, out);
+    if (rc == CDP_EXPR_OK && utc_day && len == DATE)
+        r->s->day = *out;
+    return rc;
 }
 
 /* Whether has() may be asked of a value: 1; of null it is false: 0. */

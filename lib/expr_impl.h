@@ -137,6 +137,7 @@ struct cdp_expr {
 struct cdp_expr_scratch {
     struct cdp_expr_arena arena;
     struct cdp_buf b1, b2, out; /* decoded operands, and what is being written */
+    struct cdp_val day;         /* in the arena: what day() made last of a time in UTC, or missing */
     struct cdp_jq_cache *jq;
 };
 

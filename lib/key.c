@@ -396,7 +396,7 @@ static int put_node(struct layout *l, size_t at, struct cdp_buf *out, struct cdp
     return 0;
 }
 
-int cdp_key_value(struct cdp_val v, struct cdp_buf *out, struct cdp_err *err)
+static int put_any(struct cdp_val v, struct cdp_buf *out, struct cdp_err *err)
 {
     size_t start = out->len;
     int rc;
@@ -416,6 +416,14 @@ int cdp_key_value(struct cdp_val v, struct cdp_buf *out, struct cdp_err *err)
     if (rc < 0)
         out->len = start;
     return rc;
+}
+
+int cdp_key_value(struct cdp_val v, struct cdp_buf *out, struct cdp_err *err)
+{
+    if (v.type != CDP_STRING || v.escaped)
+        return put_any(v, out, err);
+    put_plain(v.p + 1, v.len - 2, out);
+    return out->failed ? cdp_buf_check(out, err) : 0;
 }
 
 /* --- the way back */

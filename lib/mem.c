@@ -71,6 +71,16 @@ void *cdp_mem_map(size_t size, struct cdp_err *err)
     return p;
 }
 
+void *cdp_mem_map_table(size_t size, struct cdp_err *err)
+{
+    void *p = cdp_mem_map(size, err);
+#ifdef MADV_POPULATE_WRITE
+    if (p)
+        madvise(p, size, MADV_POPULATE_WRITE); /* Linux 5.14; older kernels do without */
+#endif
+    return p;
+}
+
 void cdp_mem_unmap(void *p, size_t size)
 {
     if (p)

@@ -13,7 +13,7 @@
 int cdp_set_init(struct cdp_set *set, uint64_t limit, struct cdp_err *err)
 {
     *set = (struct cdp_set){.slots = FIRST_SLOTS, .shift = 64 - 16, .limit = limit};
-    set->slot = cdp_mem_map(FIRST_SLOTS * sizeof *set->slot, err);
+    set->slot = cdp_mem_map_table(FIRST_SLOTS * sizeof *set->slot, err);
     return set->slot ? 0 : -1;
 }
 
@@ -61,7 +61,7 @@ static int grow(struct cdp_set *set, struct cdp_err *err)
         next.slots *= 2;
         next.shift--;
     } while (next.slots / 4 * 3 < set->expected && fits(set, next.slots * 2));
-    next.slot = cdp_mem_map(next.slots * sizeof *next.slot, err);
+    next.slot = cdp_mem_map_table(next.slots * sizeof *next.slot, err);
     if (!next.slot)
         return -1;
     size_t step = GIVE_BACK / sizeof *set->slot;

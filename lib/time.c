@@ -165,6 +165,19 @@ bool cdp_time_parse(const char *s, size_t n, struct cdp_time *t)
     return true;
 }
 
+bool cdp_time_on_day(const char *s, size_t n)
+{
+    unsigned seconds;
+    uint32_t nsec;
+    bool leap;
+    if (n < 20 || ((s[10] | 32) != 't' && s[10] != ' ') || !clock_at(s + 11, &seconds, &leap) || leap)
+        return false;
+    const char *p = s + 19, *end = s + n;
+    if (*p == '.' && !(p = fraction_at(p, end, &nsec)))
+        return false;
+    return end - p == 1 && (*p | 32) == 'z';
+}
+
 bool cdp_time_parse_date(const char *s, size_t n, int64_t *days)
 {
     return n == 10 && date_at(s, days);

@@ -41,6 +41,10 @@ void cdp_time_civil(int64_t days, int64_t *year, unsigned *month, unsigned *day)
 /* "2026-02-05" and nothing else. */
 bool cdp_time_parse_date(const char *s, size_t n, int64_t *days);
 
+/* Of text [s, s+n) that begins with a date known to be good: is what follows a time of day in UTC, and no leap second?  It is
+ * all an RFC 3339 time on that day then. */
+bool cdp_time_on_day(const char *s, size_t n);
+
 /* "90s", "15m", "6h", "3d", "2w" (a bare number is seconds), to seconds. */
 bool cdp_time_parse_duration(const char *s, int64_t *seconds);
 
