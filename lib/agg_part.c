@@ -207,11 +207,23 @@ static uint32_t shared(const char *a, const char *b, uint32_t n)
     return i;
 }
 
+#define LINE 64u         /* bytes of the cache's */
+#define LARGE (2 * LINE) /* less than that is not worth the gap */
+
+/* What is allocated next, so many bytes, is to touch no more lines than it has to: groups are visited in no order. */
+static void begin_line(struct cdp_agg_arena *a, size_t bytes)
+{
+    size_t at = (size_t)a->next * 8 % LINE, lines = (bytes + LINE - 1) / LINE;
+    if (at && bytes >= LARGE && at + bytes > lines * LINE && a->next < UINT32_MAX - LINE)
+        a->next += (uint32_t)(LINE - at) / 8;
+}
+
 static uint32_t group_new(const struct cdp_agg *a, struct cdp_agg_part *p, const char *key, size_t n,
                           struct cdp_err *err)
 {
     uint32_t ref;
     size_t front = (n + 7) / 8 * 8;
+    begin_line(&p->arena, front + a->reach);
     struct cdp_agg_group *g = arena_alloc(&p->arena, front, sizeof *g + a->states, &ref, err);
     if (!g)
         return 0;
