@@ -287,27 +287,41 @@ static void prefetch_values(const struct cdp_agg_worker *w, const struct cdp_agg
     }
 }
 
-/* The part's lock is held.  A new group's values are kept at once, so that they lie behind it. */
+/* An entry's steps, each so many entries behind the first: its slot is on the way; its group is; it is added to; its values
+ * are.  Memory is waited for while others are worked on. */
+enum { GUESS = 12, GROUP = 24, VALUES = 36 };
+
+/* A new group's values are kept at once, so that they lie behind it. */
+static int add_to_group(struct cdp_agg_worker *w, struct cdp_agg_part *p, struct cdp_agg_entry *e,
+                        struct cdp_err *err)
+{
+    const struct cdp_agg *a = w->agg;
+    e->group = cdp_agg_group_get(a, p, e->group, e->hash, w->bytes.data + e->key, e->key_len, err);
+    if (!e->group || add_entry(w, p, e, 0, a->folds, err) < 0)
+        return -1;
+    if (a->folds < a->items)
+        prefetch_values(w, p, e);
+    return 0;
+}
+
+/* The part's lock is held. */
 static int add_entries(struct cdp_agg_worker *w, struct cdp_agg_part *p, const uint32_t *order, size_t n,
                        struct cdp_err *err)
 {
     const struct cdp_agg *a = w->agg;
-    for (size_t i = 0; i < n; i++)
-        cdp_agg_prefetch_slot(p, w->entry[order[i]].hash);
-    for (size_t i = 0; i < n; i++)
-        w->entry[order[i]].group =
-            cdp_agg_group_guess(a, p, w->entry[order[i]].hash, w->entry[order[i]].key_len);
-    for (size_t i = 0; i < n; i++) {
-        struct cdp_agg_entry *e = &w->entry[order[i]];
-        e->group = cdp_agg_group_get(a, p, e->group, e->hash, w->bytes.data + e->key, e->key_len, err);
-        if (!e->group || add_entry(w, p, e, 0, a->folds, err) < 0)
+    for (size_t i = 0; i < n + VALUES; i++) {
+        if (i < n)
+            cdp_agg_prefetch_slot(p, w->entry[order[i]].hash);
+        if (i >= GUESS && i - GUESS < n) {
+            struct cdp_agg_entry *e = &w->entry[order[i - GUESS]];
+            e->group = cdp_agg_group_guess(a, p, e->hash, e->key_len);
+        }
+        if (i >= GROUP && i - GROUP < n && add_to_group(w, p, &w->entry[order[i - GROUP]], err) < 0)
             return -1;
-        if (a->folds < a->items)
-            prefetch_values(w, p, e);
+        if (i >= VALUES && a->folds < a->items &&
+            add_entry(w, p, &w->entry[order[i - VALUES]], a->folds, a->items, err) < 0)
+            return -1;
     }
-    for (size_t i = 0; a->folds < a->items && i < n; i++)
-        if (add_entry(w, p, &w->entry[order[i]], a->folds, a->items, err) < 0)
-            return -1;
     return 0;
 }
 
