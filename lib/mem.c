@@ -71,11 +71,13 @@ void *cdp_mem_map(size_t size, struct cdp_err *err)
     return p;
 }
 
+#define HUGE_PAGE ((size_t)2 << 20)
+
 void *cdp_mem_map_table(size_t size, struct cdp_err *err)
 {
     void *p = cdp_mem_map(size, err);
 #ifdef MADV_POPULATE_WRITE
-    if (p)
+    if (p && size < HUGE_PAGE)
         madvise(p, size, MADV_POPULATE_WRITE); /* Linux 5.14; older kernels do without */
 #endif
     return p;

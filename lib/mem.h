@@ -31,8 +31,8 @@ static inline void *cdp_mem_grow(void *array, size_t *cap, size_t need, size_t s
 void *cdp_mem_map(size_t size, struct cdp_err *err);
 void cdp_mem_unmap(void *p, size_t size);
 
-/* The same for a table that is about to be filled in no order: all its pages are there at once, instead of each on a fault of
- * its own for the first look and another for the first write. */
+/* The same for a table that is about to be filled in no order: where it is too small for huge pages, all its pages are there at
+ * once, instead of each on a fault of its own for the first look and another for the first write. */
 void *cdp_mem_map_table(size_t size, struct cdp_err *err);
 
 /* Bytes of physical memory this process may hope for: the machine's, or the cgroup's or RLIMIT_AS's limit
