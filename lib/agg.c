@@ -156,9 +156,6 @@ static int take_key(struct cdp_agg_worker *w, const struct cdp_rec *r, struct cd
     if (cdp_buf_check(&w->bytes, err) < 0)
         return -1;
     e->key_len = (uint32_t)w->bytes.len - e->key;
-    struct cdp_hash128 h = cdp_hash(w->bytes.data + e->key, e->key_len);
-    e->hash = h.lo;
-    e->part = a->parts > 1 ? (uint32_t)(h.hi & (a->parts - 1)) : 0;
     return 0;
 }
 
@@ -345,6 +342,17 @@ static int add_to_part(struct cdp_agg_worker *w, size_t part, struct cdp_err *er
     return 0;
 }
 
+/* Not as soon as a key is written: bytes just written one by one cannot be read in words yet. */
+static void hash_keys(struct cdp_agg_worker *w)
+{
+    for (uint32_t i = 0; i < w->n; i++) {
+        struct cdp_agg_entry *e = &w->entry[i];
+        struct cdp_hash128 h = cdp_hash(w->bytes.data + e->key, e->key_len);
+        e->hash = h.lo;
+        e->part = (uint32_t)(h.hi & (w->agg->parts - 1));
+    }
+}
+
 /* Entries by part: w->order[w->start[i]] … are those of part i. */
 static int sort_by_part(struct cdp_agg_worker *w, struct cdp_err *err)
 {
@@ -372,6 +380,7 @@ int cdp_agg_flush(struct cdp_agg_worker *w, struct cdp_err *err)
     int rc = 0;
     if (!w->n)
         return 0;
+    hash_keys(w);
     if (sort_by_part(w, err) < 0)
         return -1;
     /* Each worker begins elsewhere and comes back to what was taken. */
@@ -417,6 +426,7 @@ int cdp_agg_stream(struct cdp_agg_worker *w, struct cdp_buf *rows, uint32_t *bad
 {
     struct cdp_agg *a = w->agg;
     struct cdp_agg_part *p = a->part;
+    hash_keys(w);
     for (uint32_t i = 0; i < w->n; i++) {
         struct cdp_agg_entry *e = &w->entry[i];
         const char *key = w->bytes.data + e->key;

@@ -38,11 +38,6 @@ void cdp_buf_addf(struct cdp_buf *b, const char *fmt, ...)
     b->len += (size_t)n;
 }
 
-int cdp_buf_check(const struct cdp_buf *b, struct cdp_err *err)
-{
-    return b->failed ? cdp_err_nomem(err, b->cap) : 0;
-}
-
 void cdp_buf_free(struct cdp_buf *b)
 {
     free(b->data);

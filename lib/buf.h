@@ -50,7 +50,10 @@ static inline void cdp_buf_adds(struct cdp_buf *b, const char *s)
 void cdp_buf_addf(struct cdp_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* 0, or -1 and *err where an append has failed since the buffer was made. */
-int cdp_buf_check(const struct cdp_buf *b, struct cdp_err *err);
+static inline int cdp_buf_check(const struct cdp_buf *b, struct cdp_err *err)
+{
+    return b->failed ? cdp_err_nomem(err, b->cap) : 0;
+}
 
 /* How many bytes of [p, p+n) are c. */
 size_t cdp_buf_count(const char *p, size_t n, char c);

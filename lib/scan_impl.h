@@ -515,7 +515,10 @@ close:
             fields[f->node->slot] = (struct cdp_val){f->start, (uint32_t)(p - f->start),
                                                      f->is == OBJECT ? CDP_OBJECT : CDP_ARRAY, false};
     }
-    goto after;
+    if (top > stack)
+        goto after;
+    p = space(p);
+    goto end;
 
 key:
     if (UNLIKELY(*p != '"'))
