@@ -269,6 +269,8 @@ killed()
     sleep "$2"
     ! kill -9 -- -$pid 2>/dev/null || hit=$((hit + 1))
     wait $pid 2>/dev/null || true
+    # Until the last of them is gone, its temporary file is a living process's and not to be swept away.
+    for _ in $(seq 500); do kill -0 -- -$pid 2>/dev/null || break; sleep .01; done
     flow "$1"
     digest lake >got
     same "want.$1" got
