@@ -18,7 +18,7 @@
 #include <string.h>
 #include <zlib.h>
 #ifdef CDP_HAVE_ISAL
-#include <isa-l/igzip_lib.h>
+#include "lib/gz_isal.h"
 #endif
 
 #define IN_SIZE ((size_t)256 << 10)
@@ -338,7 +338,7 @@ static int pack_run(struct cdp_gzip_stream *z, const void *p, size_t n, bool las
         size_t room = out->cap - out->len < ENGINE_MAX ? out->cap - out->len : ENGINE_MAX;
         s->next_out = (uint8_t *)out->data + out->len;
         s->avail_out = (uint32_t)room;
-        if (isal_deflate(s) != COMP_OK)
+        if ((s->total_in == 0 && cdp_isal_first(s) != COMP_OK) || isal_deflate(s) != COMP_OK)
             return cdp_err_set(err, CDP_EXIT_IO, "gzip: the packer failed");
         out->len += room - s->avail_out;
     } while (s->avail_in || s->avail_out == 0 || (last && s->internal_state.state != ZSTATE_END));

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <zlib.h>
 #ifdef CDP_HAVE_ISAL
+#include "lib/gz_isal.h"
 #include <isa-l/crc.h>
-#include <isa-l/igzip_lib.h>
 #endif
 
 /* Room that packing can need at most, the flush included. */
@@ -41,7 +41,7 @@ static int pack(struct cdp_gzip_packer *z, const void *p, size_t n, bool last, s
     s->avail_in = (uint32_t)n;
     s->next_out = (uint8_t *)out->data + out->len;
     s->avail_out = (uint32_t)(out->cap - out->len);
-    if (isal_deflate(s) != COMP_OK || s->avail_in != 0)
+    if (cdp_isal_first(s) != COMP_OK || isal_deflate(s) != COMP_OK || s->avail_in != 0)
         return -1;
     out->len += s->total_out;
     return 0;
