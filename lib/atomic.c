@@ -1,8 +1,8 @@
 /* atomic: see atomic.h.
  *
- * A new file: open(O_TMPFILE) in the target's directory → write → fsync → linkat under a random name → rename
- * over the target → fsync of the directory (open(2), "O_TMPFILE"; rename(2)).  While it has a name the file
- * is flocked, which is how a sweep tells a living run's temporaries from those of a killed one.
+ * A new file: open(O_TMPFILE) in the target's directory → write → fsync → linkat as the target, or, where that is there
+ * already, under a random name → rename over the target → fsync of the directory (open(2), "O_TMPFILE"; rename(2)).  While
+ * it has such a name the file is flocked, which is how a sweep tells a living run's temporaries from those of a killed one.
  *
  * The list of named temporaries is guarded by a spin lock that is only ever taken with the four signals
  * blocked; so a handler that finds it taken waits for another thread's few instructions, never for the thread
@@ -32,6 +32,7 @@
 #define TAG_LEN 5
 #define RANDOM_LEN 6
 #define NAME_TRIES 100
+#define BASE_MAX (NAME_MAX - 1 - TAG_LEN - RANDOM_LEN) /* bytes of a target's name in a temporary's */
 
 struct cdp_atomic {
     int fd;
@@ -121,13 +122,17 @@ void cdp_atomic_signals(void)
     }
 }
 
+/* The part of a path behind its last slash. */
+static const char *base_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 /* "DIR/.NAME.cdp-XXXXXX" with fresh random letters. */
-static char *temp_name(const char *dir, const char *target, struct cdp_err *err)
+static char *temp_name(const char *dir, const char *base, struct cdp_err *err)
 {
     static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    const char *slash = strrchr(target, '/');
-    const char *base = slash ? slash + 1 : target;
-    int keep = NAME_MAX - 1 - TAG_LEN - RANDOM_LEN;
     unsigned char r[RANDOM_LEN];
     if (getrandom(r, sizeof r, 0) != (ssize_t)sizeof r) {
         cdp_err_errno(err, "cannot draw a random name");
@@ -137,7 +142,7 @@ static char *temp_name(const char *dir, const char *target, struct cdp_err *err)
     for (int i = 0; i < RANDOM_LEN; i++)
         tail[i] = letters[r[i] % (sizeof letters - 1)];
     char *name = NULL;
-    if (asprintf(&name, "%s/.%.*s" TAG "%s", dir, keep, base, tail) < 0) {
+    if (asprintf(&name, "%s/.%.*s" TAG "%s", dir, BASE_MAX, base, tail) < 0) {
         cdp_err_nomem(err, strlen(dir) + strlen(base));
         return NULL;
     }
@@ -155,7 +160,7 @@ static bool hold(int fd)
 static int open_named(struct cdp_atomic *a, struct cdp_err *err)
 {
     for (int i = 0; i < NAME_TRIES; i++) {
-        a->temp = temp_name(a->dir, a->target, err);
+        a->temp = temp_name(a->dir, base_of(a->target), err);
         if (!a->temp)
             return -1;
         list_add(a);
@@ -198,6 +203,53 @@ static int open_new(struct cdp_atomic *a, struct cdp_err *err)
     return cdp_err_errno(err, "%s: cannot create a file in its directory", a->target);
 }
 
+/* A name of the pattern; base: of this target, or NULL. */
+static bool is_temp_name(const char *name, const char *base)
+{
+    size_t n = strlen(name), front = 1 + TAG_LEN + RANDOM_LEN;
+    if (n <= front || name[0] != '.' || memcmp(name + n - RANDOM_LEN - TAG_LEN, TAG, TAG_LEN) != 0)
+        return false;
+    size_t kept = n - front;
+    if (base && (kept != strnlen(base, BASE_MAX) || memcmp(name + 1, base, kept) != 0))
+        return false;
+    for (const char *p = name + n - RANDOM_LEN; *p; p++)
+        if (!((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')))
+            return false;
+    return true;
+}
+
+static int sweep(const char *dir, const char *base, struct cdp_err *err)
+{
+    DIR *d = opendir(dir);
+    if (!d)
+        return cdp_err_errno(err, "%s: cannot open", dir);
+    int rc = 0;
+    struct dirent *e;
+    while (errno = 0, (e = readdir(d))) {
+        if (!is_temp_name(e->d_name, base))
+            continue;
+        int fd = openat(dirfd(d), e->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0)
+            continue;
+        struct stat st;
+        bool dead = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && flock(fd, LOCK_EX | LOCK_NB) == 0;
+        if (dead && unlinkat(dirfd(d), e->d_name, 0) < 0 && errno != ENOENT)
+            rc = cdp_err_errno(err, "%s/%s: cannot remove", dir, e->d_name);
+        close(fd);
+        if (rc < 0)
+            break;
+    }
+    if (rc == 0 && !e && errno)
+        rc = cdp_err_errno(err, "%s: cannot read", dir);
+    closedir(d);
+    return rc;
+}
+
+int cdp_atomic_sweep(const char *dir, struct cdp_err *err)
+{
+    return sweep(dir, NULL, err);
+}
+
 static char *dir_of(const char *path, struct cdp_err *err)
 {
     const char *slash = strrchr(path, '/');
@@ -234,6 +286,9 @@ struct cdp_atomic *cdp_atomic_open(const char *path, struct cdp_err *err)
     }
     if (open_new(a, err) < 0)
         goto fail;
+    struct cdp_err ignored; /* what a killed run left is in nobody's way */
+    if (old || a->temp)
+        sweep(a->dir, base_of(a->target), &ignored);
     if (old) {
         /* Owner first, as a change of owner clears mode bits; it is for root alone and may fail. */
         if ((st.st_uid != geteuid() || st.st_gid != getegid()) && fchown(a->fd, st.st_uid, st.st_gid) < 0)
@@ -254,19 +309,25 @@ int cdp_atomic_fd(const struct cdp_atomic *a)
     return a->fd;
 }
 
-/* Gives an unnamed file its temporary name. */
-static int give_name(struct cdp_atomic *a, struct cdp_err *err)
+/* Gives an unnamed file this name, which must be free. */
+static bool link_as(const struct cdp_atomic *a, const char *name)
 {
     char proc[64];
     snprintf(proc, sizeof proc, "/proc/self/fd/%d", a->fd);
+    return linkat(AT_FDCWD, proc, AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0;
+}
+
+/* Gives an unnamed file its temporary name. */
+static int give_name(struct cdp_atomic *a, struct cdp_err *err)
+{
     if (flock(a->fd, LOCK_EX | LOCK_NB) < 0 && errno != EOPNOTSUPP && errno != ENOLCK)
         return cdp_err_errno(err, "%s: cannot lock the new file", a->target);
     for (int i = 0; i < NAME_TRIES; i++) {
-        a->temp = temp_name(a->dir, a->target, err);
+        a->temp = temp_name(a->dir, base_of(a->target), err);
         if (!a->temp)
             return -1;
         list_add(a);
-        if (linkat(AT_FDCWD, proc, AT_FDCWD, a->temp, AT_SYMLINK_FOLLOW) == 0)
+        if (link_as(a, a->temp))
             return 0;
         int why = errno;
         list_remove(a);
@@ -302,6 +363,10 @@ int cdp_atomic_commit(struct cdp_atomic *a, struct cdp_err *err)
     }
     if (fsync(a->fd) < 0) {
         cdp_err_errno(err, "%s: cannot write", a->target);
+        goto done;
+    }
+    if (!a->temp && link_as(a, a->target)) {
+        rc = sync_dir(a, err);
         goto done;
     }
     if (!a->temp && give_name(a, err) < 0)
@@ -360,46 +425,6 @@ int cdp_temp_open(const char *dir, struct cdp_err *err)
     if (fd < 0)
         return cdp_err_errno(err, "%s: cannot create a temporary file", dir);
     return fd;
-}
-
-static bool is_temp_name(const char *name)
-{
-    size_t n = strlen(name);
-    if (n < 2 + TAG_LEN + RANDOM_LEN || name[0] != '.')
-        return false;
-    if (memcmp(name + n - RANDOM_LEN - TAG_LEN, TAG, TAG_LEN) != 0)
-        return false;
-    for (const char *p = name + n - RANDOM_LEN; *p; p++)
-        if (!((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')))
-            return false;
-    return true;
-}
-
-int cdp_atomic_sweep(const char *dir, struct cdp_err *err)
-{
-    DIR *d = opendir(dir);
-    if (!d)
-        return cdp_err_errno(err, "%s: cannot open", dir);
-    int rc = 0;
-    struct dirent *e;
-    while (errno = 0, (e = readdir(d))) {
-        if (!is_temp_name(e->d_name))
-            continue;
-        int fd = openat(dirfd(d), e->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-        if (fd < 0)
-            continue;
-        struct stat st;
-        bool dead = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && flock(fd, LOCK_EX | LOCK_NB) == 0;
-        if (dead && unlinkat(dirfd(d), e->d_name, 0) < 0 && errno != ENOENT)
-            rc = cdp_err_errno(err, "%s/%s: cannot remove", dir, e->d_name);
-        close(fd);
-        if (rc < 0)
-            break;
-    }
-    if (rc == 0 && !e && errno)
-        rc = cdp_err_errno(err, "%s: cannot read", dir);
-    closedir(d);
-    return rc;
 }
 
 int cdp_write_all(int fd, const void *p, size_t n, const char *name, struct cdp_err *err)

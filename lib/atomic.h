@@ -1,9 +1,9 @@
 /* atomic: files that are either the old one or the whole new one, and temporary files that never stay behind.
  *
- * A new file is written without a name (O_TMPFILE) in the target's directory, synced, linked under a temporary name
- * and renamed over the target; where the file system has no O_TMPFILE, under the temporary name from the start.
- * Named temporaries are on a list that the signal handlers walk; kill -9 leaves at most one name of the pattern
- * ".NAME.cdp-XXXXXX", which cdp_atomic_sweep removes. */
+ * A new file is written without a name (O_TMPFILE) in the target's directory, synced, and linked as the target; where there
+ * is one already, under a temporary name, and renamed over it; where the file system has no O_TMPFILE, it has the temporary
+ * name from the start.  Named temporaries are on a list that the signal handlers walk; kill -9 leaves at most one name of the
+ * pattern ".NAME.cdp-XXXXXX", which the next run with this target removes, and cdp_atomic_sweep. */
 #ifndef CDP_ATOMIC_H
 #define CDP_ATOMIC_H
 
@@ -13,7 +13,7 @@
 
 struct cdp_atomic;
 
-/* Opens a new file that will replace `path` (the file it points to, where it is a symbolic link), with the old one's
+/* Opens a new file that will be or replace `path` (the file it points to, where it is a symbolic link), with the old one's
  * permissions where there is one.  A device or a pipe (/dev/null, /dev/stdout) is written in place. */
 struct cdp_atomic *cdp_atomic_open(const char *path, struct cdp_err *err);
 int cdp_atomic_fd(const struct cdp_atomic *a);

@@ -263,14 +263,16 @@ killed()
 {
     rm -rf lake
     [ ! -d "$3" ] || cp -a "$3" lake
-    setsid make --no-print-directory -s -j2 -f "$ROOT/pipelines/$1.mk" LANDING="$PWD/landing/$1" LAKE=lake \
-        >/dev/null 2>&1 &
+    # The pipe ends when the last of them is gone: until then its temporary file is a living process's and is not swept away.
+    [ -p gone ] || mkfifo gone
+    cat gone >/dev/null &
+    local last=$!
+    setsid make --no-print-directory -s -j2 -f "$ROOT/pipelines/$1.mk" LANDING="$PWD/landing/$1" LAKE=lake >gone 2>&1 &
     local pid=$!
     sleep "$2"
     ! kill -9 -- -$pid 2>/dev/null || hit=$((hit + 1))
     wait $pid 2>/dev/null || true
-    # Until the last of them is gone, its temporary file is a living process's and not to be swept away.
-    for _ in $(seq 500); do kill -0 -- -$pid 2>/dev/null || break; sleep .01; done
+    wait $last
     flow "$1"
     digest lake >got
     same "want.$1" got

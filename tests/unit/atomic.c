@@ -112,6 +112,43 @@ static void sweeping(void)
     ok(cdp_atomic_sweep("nowhere", &err) < 0, "a directory that is not there");
 }
 
+/* Opens the target and forgets it again. */
+static void touch_target(const char *name)
+{
+    cdp_atomic_abort(cdp_atomic_open(name, &err));
+}
+
+/* What a killed run left beside its target goes when the next one comes. */
+static void leftovers(void)
+{
+    put("t", "old");
+    put(".t.cdp-a1B2c3", "dead");
+    put(".t.cdp-d1B2c3", "alive");
+    put(".tt.cdp-a1B2c3", "another target's");
+    put(".u.cdp-a1B2c3", "another target's");
+    int fd = open(".t.cdp-d1B2c3", O_RDONLY), before = entries(".");
+    flock(fd, LOCK_EX);
+    touch_target("t");
+    ok(access(".t.cdp-a1B2c3", F_OK) < 0 && entries(".") == before - 1,
+       "a target's new file sweeps away what is its own and dead");
+    close(fd);
+    touch_target("./t");
+    ok(access(".t.cdp-d1B2c3", F_OK) < 0 && entries(".") == before - 2, "from whatever place");
+    unlink("t");
+    unlink(".tt.cdp-a1B2c3");
+    unlink(".u.cdp-a1B2c3");
+
+    char name[256], temp[256];
+    memset(name, 'n', 255);
+    name[255] = '\0';
+    snprintf(temp, sizeof temp, ".%.243s.cdp-a1B2c3", name);
+    put(name, "old");
+    put(temp, "dead");
+    touch_target(name);
+    ok(access(temp, F_OK) < 0, "also of a name that is cut");
+    unlink(name);
+}
+
 static void dying(void)
 {
     int before = entries(".");
@@ -171,6 +208,7 @@ int main(void)
     replacing();
     failing();
     sweeping();
+    leftovers();
     dying();
     temporaries();
     reading();
