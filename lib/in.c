@@ -275,6 +275,7 @@ static int hand_out(struct cdp_in *in, struct cdp_block *b, size_t whole, struct
         b->own_fd = b->fd >= 0;
     }
     b->file_at = in->file_base + b->offset;
+    cdp_in_progress(in, &b->done, &b->size);
     memset(b->data + b->len, 0, CDP_PAD);
     in->bytes += b->len;
     return 1;

@@ -42,10 +42,11 @@ struct cdp_block {
     bool first;      /* the source's first block */
     int fd; /* with first: of the plain regular file that the source is, to read it again; -1.  The block's own */
     bool own_fd;
-    uint64_t file_at;   /* where data is in that file */
-    bool added_newline; /* the last line's '\n' is not in the source */
-    bool inside_start;  /* (pieces) it begins inside a line, of which the block before holds a piece */
-    bool inside_end;    /* (pieces) it ends inside a line and is nothing else */
+    uint64_t done, size; /* as cdp_in_progress has them when the block was read */
+    uint64_t file_at;    /* where data is in that file */
+    bool added_newline;  /* the last line's '\n' is not in the source */
+    bool inside_start;   /* (pieces) it begins inside a line, of which the block before holds a piece */
+    bool inside_end;     /* (pieces) it ends inside a line and is nothing else */
 };
 
 /* names: file operands ("-" is standard input); none is standard input.  The strings must outlive the reader. */

@@ -49,11 +49,26 @@ static inline struct cdp_hash128 *find(const struct cdp_set *set, struct cdp_has
     return &set->slot[i];
 }
 
+static inline bool fits(const struct cdp_set *set, size_t slots)
+{
+    return slots * sizeof *set->slot <= set->limit;
+}
+
+#define FORESEEN ((size_t)128 << 20) /* bytes of a table that is made for keys that may not come, at most */
+
+/* Is more than this expected, and to be believed? */
+static bool falls_short(const struct cdp_set *set, size_t slots)
+{
+    return slots / 4 * 3 < set->expected && fits(set, slots * 2) && slots * 2 * sizeof *set->slot <= FORESEEN;
+}
+
 static int grow(struct cdp_set *set, struct cdp_err *err)
 {
     struct cdp_set next = *set;
-    next.slots *= 2;
-    next.shift--;
+    do {
+        next.slots *= 2;
+        next.shift--;
+    } while (falls_short(set, next.slots));
     next.slot = cdp_mem_map_table(next.slots * sizeof *next.slot, err);
     if (!next.slot)
         return -1;
@@ -69,6 +84,15 @@ static int grow(struct cdp_set *set, struct cdp_err *err)
     return 0;
 }
 
+#define FORESIGHT 256 /* less than one part in so many of the whole says nothing about the rest */
+
+void cdp_set_expect(struct cdp_set *set, uint64_t done, uint64_t whole)
+{
+    if (done < whole / FORESIGHT || done > whole)
+        return;
+    set->expected = (uint64_t)((double)set->used * (double)whole / (double)done / 8 * 7);
+}
+
 int cdp_set_add(struct cdp_set *set, struct cdp_hash128 h, struct cdp_err *err)
 {
     h = usable(h);
@@ -76,7 +100,7 @@ int cdp_set_add(struct cdp_set *set, struct cdp_hash128 h, struct cdp_err *err)
     if (!empty(*slot))
         return CDP_SET_OLD;
     if (set->used >= set->slots / 4 * 3) {
-        if (set->slots * 2 * sizeof *set->slot > set->limit)
+        if (!fits(set, set->slots * 2))
             return CDP_SET_FULL;
         if (grow(set, err) < 0)
             return -1;

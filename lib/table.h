@@ -18,7 +18,8 @@ struct cdp_set {
     struct cdp_hash128 *slot;
     size_t slots, used; /* slots is a power of two */
     unsigned shift;
-    uint64_t limit; /* bytes */
+    uint64_t limit;    /* bytes */
+    uint64_t expected; /* keys in the end, or 0 */
 };
 
 enum cdp_set_answer { CDP_SET_OLD, CDP_SET_NEW, CDP_SET_FULL };
@@ -40,6 +41,10 @@ static inline void cdp_set_prefetch(const struct cdp_set *set, struct cdp_hash12
 {
     __builtin_prefetch(&set->slot[cdp_set_home(set, h)], 1);
 }
+
+/* So much of the whole has come: the next growth goes as far as the keys so far let expect, a little less to be careful, and
+ * not beyond 128 MiB: copies may come late. */
+void cdp_set_expect(struct cdp_set *set, uint64_t done, uint64_t whole);
 
 /* Puts h in where it is not there yet.  CDP_SET_FULL: it is not there and there is no room. -1 and *err: no memory for a
  * larger table although the limit allows it. */

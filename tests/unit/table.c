@@ -78,6 +78,33 @@ static void full(void)
     ok(set.slot == NULL, "what is free may be freed again");
 }
 
+/* What is expected sets how far a table grows: not too far, and not past its limit. */
+static void foresight(void)
+{
+    struct cdp_set set;
+    const uint64_t n = 60000;
+    for (uint64_t limit = 16 << 20; limit <= 1 << 30; limit *= 8) {
+        const uint64_t parts = limit < 1 << 30 ? 25 : 200, most = limit < 1 << 30 ? 32 << 20 : 128 << 20;
+        size_t wrong = cdp_set_init(&set, limit, &err) != 0;
+        for (uint64_t i = 0; i < n; i++) {
+            wrong += cdp_set_add(&set, key(i), &err) != CDP_SET_NEW;
+            if (i % 1000 == 0)
+                cdp_set_expect(&set, i + 1,
+                               parts * n); /* 1.5 or 12 million keys, of which 7/8 are believed */
+        }
+        for (uint64_t i = 0; i < n; i++)
+            wrong += !cdp_set_has(&set, key(i)) || cdp_set_has(&set, key(n + i));
+        ok(wrong == 0 && set.slots * sizeof *set.slot == (limit < most ? limit : most),
+           "%zu slots where %llu keys are foreseen", set.slots, (unsigned long long)set.expected);
+        cdp_set_free(&set);
+    }
+    ok(cdp_set_init(&set, UINT64_MAX, &err) == 0, "another");
+    cdp_set_expect(&set, 1, 1000000);
+    cdp_set_expect(&set, 2, 1);
+    ok(set.expected == 0, "too little, or more than all, says nothing");
+    cdp_set_free(&set);
+}
+
 static void zero(void)
 {
     struct cdp_set set;
@@ -106,6 +133,7 @@ int main(void)
     keys(10, crowded, "crowded");
     keys(1, crowded, "crowded");
     full();
+    foresight();
     zero();
     return done();
 }
