@@ -43,11 +43,10 @@ static inline uintptr_t cdp_memo_place(const struct cdp_node *in, uintptr_t behi
 /* A key as it stood in a line: the text from the value before it (or from the brace) up to its own value. */
 struct cdp_memo_key {
     char text[CDP_MEMO_TEXT];
-    uint32_t mask; /* a bit for each byte of the text */
-    uint8_t len;   /* of the text; 0: no key */
-    uint8_t value; /* length of the string that was its last value, without the quotes; its lowest 8 bits */
-    uint8_t
-        again; /* a bit for each of its last strings, the latest one lowest: was it as long as the one before? */
+    uint32_t mask;   /* a bit for each byte of the text */
+    uint8_t len;     /* of the text; 0: no key */
+    uint8_t value;   /* length of the string that was its last value, without the quotes; its lowest 8 bits */
+    uint8_t again;   /* a bit for each of its last strings, the latest lowest: as long as the one before? */
     uintptr_t place; /* the object's node, and behind what the text stands in it: cdp_memo_place */
     const struct cdp_node *want;  /* of the value */
     struct cdp_memo_key *next[2]; /* what came after it last, and before that */
