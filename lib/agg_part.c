@@ -214,8 +214,10 @@ static uint32_t shared(const char *a, const char *b, uint32_t n)
 static void begin_line(struct cdp_agg_arena *a, size_t bytes)
 {
     size_t at = (size_t)a->next * 8 % LINE, lines = (bytes + LINE - 1) / LINE;
-    if (at && bytes >= LARGE && at + bytes > lines * LINE && a->next < UINT32_MAX - LINE)
+    if (at && bytes >= LARGE && at + bytes > lines * LINE && a->next < UINT32_MAX - LINE) {
         a->next += (uint32_t)(LINE - at) / 8;
+        a->used += LINE - at;
+    }
 }
 
 static uint32_t group_new(const struct cdp_agg *a, struct cdp_agg_part *p, const char *key, size_t n,

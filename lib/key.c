@@ -423,7 +423,7 @@ int cdp_key_value(struct cdp_val v, struct cdp_buf *out, struct cdp_err *err)
     if (v.type != CDP_STRING || v.escaped)
         return put_any(v, out, err);
     put_plain(v.p + 1, v.len - 2, out);
-    return out->failed ? cdp_buf_check(out, err) : 0;
+    return cdp_buf_check(out, err);
 }
 
 /* --- the way back */

@@ -147,7 +147,7 @@ int cdp_keyspec_encode(const struct cdp_keyspec *spec, const struct cdp_val *fie
         if (part->desc)
             invert(out->data + from, out->len - from);
     }
-    return out->failed ? cdp_buf_check(out, err) : 0;
+    return cdp_buf_check(out, err);
 }
 
 /* Of the bytes of tmp from `from` on, which are taken away. */

@@ -88,7 +88,7 @@ static int grow(struct cdp_set *set, struct cdp_err *err)
 
 void cdp_set_expect(struct cdp_set *set, uint64_t done, uint64_t whole)
 {
-    if (done < whole / FORESIGHT || done > whole)
+    if (done == 0 || done < whole / FORESIGHT || done > whole)
         return;
     set->expected = (uint64_t)((double)set->used * (double)whole / (double)done / 8 * 7);
 }

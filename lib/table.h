@@ -42,7 +42,7 @@ static inline void cdp_set_prefetch(const struct cdp_set *set, struct cdp_hash12
     __builtin_prefetch(&set->slot[cdp_set_home(set, h)], 1);
 }
 
-/* So much of the whole has come: the next growth goes as far as the keys so far let expect, a little less to be careful, and
+/* So much of the whole has come (0 of 0: unknown): the next growth goes as far as the keys so far let expect, a little less to be careful, and
  * not beyond 128 MiB: copies may come late. */
 void cdp_set_expect(struct cdp_set *set, uint64_t done, uint64_t whole);
 

@@ -197,8 +197,7 @@ static int apply(void *tool, struct cdp_batch *b, struct cdp_err *err)
 {
     struct dedup *d = tool;
     const struct item *item = b->item;
-    if (b->block.size)
-        cdp_set_expect(&d->set, b->block.done, b->block.size);
+    cdp_set_expect(&d->set, b->block.done, b->block.size);
     for (size_t i = 0; i < b->items && i < AHEAD; i++)
         cdp_set_prefetch(&d->set, item[i].hash);
     for (size_t i = 0; i < b->items; i++) {

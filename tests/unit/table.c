@@ -101,6 +101,7 @@ static void foresight(void)
     ok(cdp_set_init(&set, UINT64_MAX, &err) == 0, "another");
     cdp_set_expect(&set, 1, 1000000);
     cdp_set_expect(&set, 2, 1);
+    cdp_set_expect(&set, 0, 0);
     ok(set.expected == 0, "too little, or more than all, says nothing");
     cdp_set_free(&set);
 }

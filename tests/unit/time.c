@@ -367,6 +367,33 @@ static void test_footers(void)
     rmdir(dir);
 }
 
+/* What follows a good date: 1 a time of day in UTC that is no leap second, 0 anything else. */
+static void on_day(void)
+{
+    static const struct {
+        const char *text;
+        bool good;
+    } each[] = {
+        {"2026-02-05T23:59:59Z", true},
+        {"2026-02-05t00:00:00.123456789z", true},
+        {"2026-02-05 12:30:00.5Z", true},
+        {"2026-02-05T23:59:60Z", false},
+        {"2026-02-05T24:00:00Z", false},
+        {"2026-02-05T12:60:00Z", false},
+        {"2026-02-05T12:00:00+01:00", false},
+        {"2026-02-05T12:00:00+00:00", false},
+        {"2026-02-05T12:00:00.Z", false},
+        {"2026-02-05T12:00:00.1234567890Z", false},
+        {"2026-02-05T12:00:00ZZ", false},
+        {"2026-02-05T12:00:00", false},
+        {"2026-02-05", false},
+        {"2026-02-05x12:00:00Z", false},
+    };
+    for (size_t i = 0; i < sizeof each / sizeof *each; i++)
+        ok(cdp_time_on_day(each[i].text, strlen(each[i].text)) == each[i].good, "%s%s on its day",
+           each[i].text, each[i].good ? "" : " is not");
+}
+
 int main(void)
 {
     test_parse();
@@ -378,5 +405,6 @@ int main(void)
     test_footers();
     unsetenv("TZDIR");
     test_zones();
+    on_day();
     return done();
 }
