@@ -15,7 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH 512              /* records brought in at a time */
+#define BATCH 512 /* records brought in at a time */
+#define RUN 16    /* of them with one key that are brought in together */
+#define PROBE 8   /* one in so many is compared with the one before it where keys do not repeat */
 #define BATCH_BYTES (1u << 20) /* and bytes of their keys and operands, roughly */
 #define PARTS_PER_THREAD 2
 #define MOST_PARTS 256
@@ -50,7 +52,7 @@ void cdp_agg_free(struct cdp_agg *a)
     cdp_plan_free(a->unread);
     pthread_mutex_destroy(&a->making);
     free(a->part);
-    free(a->order);
+    free(a->step);
     free(a->zero);
     free(a);
 }
@@ -67,10 +69,16 @@ static size_t count_parts(const struct cdp_agg *a)
     return parts;
 }
 
+static int load_state(const struct cdp_agg_place *at, void *state, const struct cdp_agg_arg *arg,
+                      struct cdp_err *err)
+{
+    return at->item->func->load(at, state, cdp_agg_arg_val(arg), err);
+}
+
 int cdp_agg_start(struct cdp_agg *a, struct cdp_err *err)
 {
-    a->order = cdp_mem_alloc(a->items * sizeof *a->order, err);
-    if (!a->order)
+    a->step = cdp_mem_alloc(a->items * sizeof *a->step, err);
+    if (!a->step)
         return -1;
     size_t others = a->items, kept = 0;
     for (size_t i = 0; i < a->items; i++) {
@@ -80,7 +88,9 @@ int cdp_agg_start(struct cdp_agg *a, struct cdp_err *err)
         kept += item->func->sign != 0;
         if (item->func->class == CDP_AGG_SET)
             item->set = (uint32_t)a->sets++;
-        a->order[item->func->class == CDP_AGG_FOLD ? a->folds++ : --others] = item;
+        item->plain = item->slot >= 0 && item->expr && !item->where && !a->opts.merge;
+        a->step[item->func->class == CDP_AGG_FOLD ? a->folds++ : --others] =
+            (struct cdp_agg_step){item, a->opts.merge ? load_state : item->func->add, item->offset, i};
     }
     a->reach = sizeof *a->zero + a->states + kept * SHORT_VALUE;
     a->reach = a->reach < MOST_REACH ? a->reach : MOST_REACH;
@@ -105,7 +115,8 @@ struct cdp_agg_worker *cdp_agg_worker_new(struct cdp_agg *a, struct cdp_err *err
     w->id = atomic_fetch_add(&a->workers, 1);
     w->start = cdp_mem_zalloc(a->parts + 1, sizeof *w->start, err);
     w->late = cdp_mem_zalloc(a->parts, sizeof *w->late, err);
-    if (!w->start || !w->late || !cdp_buf_reserve(&w->bytes, 1)) {
+    w->by = cdp_mem_zalloc(a->bys, sizeof *w->by, err);
+    if (!w->start || !w->late || !w->by || !cdp_buf_reserve(&w->bytes, 1)) {
         cdp_buf_check(&w->bytes, err);
         cdp_agg_worker_free(w);
         return NULL;
@@ -122,6 +133,7 @@ void cdp_agg_worker_free(struct cdp_agg_worker *w)
     free(w->order);
     free(w->start);
     free(w->late);
+    free(w->by);
     cdp_buf_free(&w->bytes);
     cdp_buf_free(&w->tmp);
     cdp_buf_free(&w->tmp2);
@@ -139,24 +151,53 @@ static int evaluate(const struct cdp_expr *e, int slot, const struct cdp_rec *r,
     return 0;
 }
 
-static int take_key(struct cdp_agg_worker *w, const struct cdp_rec *r, struct cdp_agg_entry *e,
-                    struct cdp_err *err)
+/* Has the record the keys of the last entry?  1, 0, or -1.  Asked of every record only while the answer is yes: where keys come
+ * in no order it would cost more than it saves. */
+static int repeats(const struct cdp_agg_worker *w, const struct cdp_rec *r, struct cdp_err *err)
 {
     const struct cdp_agg *a = w->agg;
-    e->key = (uint32_t)w->bytes.len;
+    if (w->n == 0 || !w->by_stands)
+        return 0;
+    const struct cdp_agg_entry *e = &w->entry[w->n - 1];
+    bool often = e->rows > 1 || (w->n > 1 && e[-1].rows > 1);
+    if (e->rows == RUN || (!often && w->n % PROBE != 0))
+        return 0;
     for (size_t i = 0; i < a->bys; i++) {
-        struct cdp_val v;
+        struct cdp_val v, last = w->by[i];
         if (evaluate(a->by[i].expr, a->by[i].slot, r, &v, err) < 0)
             return -1;
-        if (a->opts.merge && v.type == CDP_MISSING)
-            return cdp_err_set(err, CDP_EXIT_DATA, "not a partial state of these keys: no %s", a->by[i].name);
-        if (cdp_key_value(v, &w->bytes, err) < 0)
-            return -1;
+        if (v.type != last.type || v.len != last.len ||
+            (v.p != last.p && v.len && memcmp(v.p, last.p, v.len) != 0))
+            return 0;
     }
-    if (cdp_buf_check(&w->bytes, err) < 0)
-        return -1;
+    return 1;
+}
+
+/* The record's entry: the last one, or a new one behind it. */
+static struct cdp_agg_entry *take_key(struct cdp_agg_worker *w, const struct cdp_rec *r, struct cdp_err *err)
+{
+    const struct cdp_agg *a = w->agg;
+    struct cdp_agg_entry *e = &w->entry[w->n];
+    int same = repeats(w, r, err);
+    if (same)
+        return same < 0 ? NULL : e - 1;
+    e->key = (uint32_t)w->bytes.len;
+    for (size_t i = 0; i < a->bys; i++) {
+        struct cdp_val *v = &w->by[i];
+        if (evaluate(a->by[i].expr, a->by[i].slot, r, v, err) < 0)
+            return NULL;
+        if (a->opts.merge && v->type == CDP_MISSING) {
+            cdp_err_set(err, CDP_EXIT_DATA, "not a partial state of these keys: no %s", a->by[i].name);
+            return NULL;
+        }
+        if (cdp_key_value(*v, &w->bytes, err) < 0)
+            return NULL;
+    }
     e->key_len = (uint32_t)w->bytes.len - e->key;
-    return 0;
+    e->index = r->index;
+    e->row = (uint32_t)w->rows;
+    e->rows = 0;
+    return e;
 }
 
 /* With `merge`: {"STATE":…}. */
@@ -184,9 +225,6 @@ static int take_state(const struct cdp_agg_item *item, const struct cdp_rec *r, 
 static int take_item(struct cdp_agg_worker *w, const struct cdp_agg_item *item, const struct cdp_rec *r,
                      struct cdp_agg_arg *arg, struct cdp_err *err)
 {
-    *arg = (struct cdp_agg_arg){0};
-    if (w->agg->opts.merge)
-        return take_state(item, r, arg, err);
     if (item->where) {
         int yes = cdp_expr_test(item->where, r->scratch, r->fields, r->line, r->len, err);
         if (yes <= 0)
@@ -202,17 +240,36 @@ static int take_item(struct cdp_agg_worker *w, const struct cdp_agg_item *item, 
     return item->func->take(w, item, v, r, arg, err);
 }
 
-static int room_for_one(struct cdp_agg_worker *w, struct cdp_err *err)
+static int take_items(struct cdp_agg_worker *w, const struct cdp_rec *r, struct cdp_agg_arg *arg,
+                      struct cdp_err *err)
 {
-    struct cdp_agg_entry *e = cdp_mem_grow(w->entry, &w->entry_cap, w->n + 1, sizeof *e, err);
+    const struct cdp_agg_item *item = w->agg->item, *end = item + w->agg->items;
+    bool merge = w->agg->opts.merge;
+    for (; item < end; item++, arg++) {
+        int rc;
+        *arg = (struct cdp_agg_arg){0};
+        if (item->plain)
+            rc = item->func->take(w, item, r->fields[item->slot], r, arg, err);
+        else
+            rc = merge ? take_state(item, r, arg, err) : take_item(w, item, r, arg, err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int room_for_more(struct cdp_agg_worker *w, struct cdp_err *err)
+{
+    size_t n = w->cap ? w->cap * 2 : BATCH, items = w->agg->items;
+    struct cdp_agg_entry *e = cdp_mem_resize(w->entry, n * sizeof *e, err);
     if (!e)
         return -1;
     w->entry = e;
-    struct cdp_agg_arg *arg =
-        cdp_mem_grow(w->arg, &w->arg_cap, (w->n + 1) * w->agg->items + 1, sizeof *arg, err);
+    struct cdp_agg_arg *arg = cdp_mem_resize(w->arg, n * items * sizeof *arg + 1, err);
     if (!arg)
         return -1;
     w->arg = arg;
+    w->cap = n;
     return 0;
 }
 
@@ -220,67 +277,71 @@ int cdp_agg_record(struct cdp_agg_worker *w, const struct cdp_rec *r, struct cdp
 {
     const struct cdp_agg *a = w->agg;
     size_t bytes = w->bytes.len;
-    if (room_for_one(w, err) < 0)
+    if (w->rows == w->cap && room_for_more(w, err) < 0)
         return -1;
-    struct cdp_agg_entry *e = &w->entry[w->n];
-    struct cdp_agg_arg *arg = &w->arg[w->n * a->items];
-    e->index = r->index;
-    int rc = take_key(w, r, e, err);
-    for (size_t i = 0; rc == 0 && i < a->items; i++)
-        rc = take_item(w, &a->item[i], r, &arg[i], err);
+    struct cdp_agg_entry *e = take_key(w, r, err);
+    int rc = e ? take_items(w, r, &w->arg[w->rows * a->items], err) : -1;
     if (rc == 0)
         rc = cdp_buf_check(&w->bytes, err);
     if (rc == 0 && w->bytes.len > UINT32_MAX)
         rc = cdp_err_set(err, CDP_EXIT_IO, "the keys and values of a block take more than 4 GiB");
+    w->by_stands = rc == 0;
     if (rc < 0) {
         w->bytes.len = bytes;
         return err->exit == CDP_EXIT_DATA ? CDP_REC_REJECT : -1;
     }
-    w->n++;
-    if (!a->opts.sorted && (w->n == BATCH || w->bytes.len > BATCH_BYTES) && cdp_agg_flush(w, err) < 0)
+    w->n += e->rows++ == 0;
+    w->rows++;
+    if (!a->opts.sorted && (w->rows == BATCH || w->bytes.len > BATCH_BYTES) && cdp_agg_flush(w, err) < 0)
         return -1;
     return CDP_REC_KEEP;
 }
 
 /* ---- into the table ---- */
 
-/* Adds an entry's operands for a->order[from … to). */
-static int add_entry(struct cdp_agg_worker *w, struct cdp_agg_part *p, const struct cdp_agg_entry *e,
-                     size_t from, size_t to, struct cdp_err *err)
+/* Takes a row's operands through the steps [from … to). */
+static inline int add_row(const struct cdp_agg *a, struct cdp_agg_place *at, char *states,
+                          const struct cdp_agg_arg *args, size_t from, size_t to, struct cdp_err *err)
 {
-    const struct cdp_agg *a = w->agg;
-    const struct cdp_agg_arg *args = &w->arg[(size_t)(e - w->entry) * a->items];
-    struct cdp_agg_group *g = cdp_agg_at(&p->arena, e->group);
-    struct cdp_agg_place at = {.part = p, .group = e->group, .bytes = w->bytes.data};
-    for (size_t i = from; i < to; i++) {
-        at.item = a->order[i];
-        const struct cdp_agg_arg *arg = &args[at.item->index];
-        void *state = g->states + at.item->offset;
-        if (arg->kind == CDP_AGG_NONE)
-            continue;
-        int rc = arg->kind == CDP_AGG_STATE ? at.item->func->load(&at, state, cdp_agg_arg_val(arg), err)
-                                            : at.item->func->add(&at, state, arg, err);
-        if (rc < 0)
+    for (const struct cdp_agg_step *s = a->step + from, *end = a->step + to; s < end; s++) {
+        const struct cdp_agg_arg *arg = &args[s->index];
+        at->item = s->item;
+        if (arg->kind != CDP_AGG_NONE && s->add(at, states + s->offset, arg, err) < 0)
             return -1;
     }
     return 0;
 }
 
-static void prefetch_values(const struct cdp_agg_worker *w, const struct cdp_agg_part *p,
-                            const struct cdp_agg_entry *e)
+/* The same for an entry. */
+static int add_entry(struct cdp_agg_worker *w, struct cdp_agg_part *p, const struct cdp_agg_entry *e,
+                     size_t from, size_t to, struct cdp_err *err)
 {
     const struct cdp_agg *a = w->agg;
-    const struct cdp_agg_arg *args = &w->arg[(size_t)(e - w->entry) * a->items];
-    const struct cdp_agg_group *g = cdp_agg_at(&p->arena, e->group);
+    struct cdp_agg_group *g = cdp_agg_at(&p->arena, e->group);
+    struct cdp_agg_place at = {.part = p, .group = e->group, .bytes = w->bytes.data};
+    const struct cdp_agg_arg *args = &w->arg[e->row * a->items];
+    uint32_t rows = e->rows;
+    do {
+        if (add_row(a, &at, g->states, args, from, to, err) < 0)
+            return -1;
+        args += a->items;
+    } while (--rows);
+    return 0;
+}
+
+static void prefetch_row(const struct cdp_agg *a, const struct cdp_agg_part *p, uint32_t group,
+                         const struct cdp_agg_arg *args)
+{
+    const struct cdp_agg_group *g = cdp_agg_at(&p->arena, group);
     for (size_t i = a->folds; i < a->items; i++) {
-        const struct cdp_agg_item *item = a->order[i];
+        const struct cdp_agg_item *item = a->step[i].item;
         const struct cdp_agg_arg *arg = &args[item->index];
         if (arg->kind != CDP_AGG_VALUE)
             continue;
         if (item->func->class == CDP_AGG_TALLY)
-            cdp_agg_prefetch_count(p, e->group, arg->hash);
+            cdp_agg_prefetch_count(p, group, arg->hash);
         else if (((const struct cdp_agg_few *)(const void *)(g->states + item->offset))->count >= CDP_AGG_FEW)
-            cdp_agg_prefetch_set(p, item->set, e->group, arg->hash);
+            cdp_agg_prefetch_set(p, item->set, group, arg->hash);
     }
 }
 
@@ -296,8 +357,8 @@ static int add_to_group(struct cdp_agg_worker *w, struct cdp_agg_part *p, struct
     e->group = cdp_agg_group_get(a, p, e->group, e->hash, w->bytes.data + e->key, e->key_len, err);
     if (!e->group || add_entry(w, p, e, 0, a->folds, err) < 0)
         return -1;
-    if (a->folds < a->items)
-        prefetch_values(w, p, e);
+    for (uint32_t i = 0; a->folds < a->items && i < e->rows; i++)
+        prefetch_row(a, p, e->group, &w->arg[(e->row + i) * a->items]);
     return 0;
 }
 
@@ -345,7 +406,7 @@ static int add_to_part(struct cdp_agg_worker *w, size_t part, struct cdp_err *er
 /* Not as soon as a key is written: bytes just written one by one cannot be read in words yet. */
 static void hash_keys(struct cdp_agg_worker *w)
 {
-    for (uint32_t i = 0; i < w->n; i++) {
+    for (size_t i = 0; i < w->n; i++) {
         struct cdp_agg_entry *e = &w->entry[i];
         struct cdp_hash128 h = cdp_hash(w->bytes.data + e->key, e->key_len);
         e->hash = h.lo;
@@ -400,7 +461,7 @@ int cdp_agg_flush(struct cdp_agg_worker *w, struct cdp_err *err)
         rc = add_to_part(w, w->late[i], err);
         pthread_mutex_unlock(&a->part[w->late[i]].lock);
     }
-    w->n = 0;
+    w->n = w->rows = 0;
     cdp_buf_clear(&w->bytes);
     return rc;
 }
@@ -446,7 +507,7 @@ int cdp_agg_stream(struct cdp_agg_worker *w, struct cdp_buf *rows, uint32_t *bad
         if (add_entry(w, p, e, 0, a->items, err) < 0)
             return -1;
     }
-    w->n = 0;
+    w->n = w->rows = 0;
     cdp_buf_clear(&w->bytes);
     return 0;
 }

@@ -92,9 +92,9 @@ static size_t common_prefix(const struct cdp_agg *a)
     size_t common = 0;
     for (size_t i = 0; i < a->parts; i++) {
         const struct cdp_agg_part *p = &a->part[i];
-        if (!p->first)
+        if (!p->last)
             continue;
-        const struct cdp_agg_group *g = cdp_agg_at(&p->arena, p->first);
+        const struct cdp_agg_group *g = cdp_agg_at(&p->arena, p->last);
         if (!first) {
             first = g;
             common = p->common;
@@ -109,6 +109,7 @@ static size_t common_prefix(const struct cdp_agg *a)
 }
 
 #define AHEAD 8 /* groups between a prefetch and its use */
+#define BYTES_AHEAD 1024
 
 /* Lists the groups of each part, with eight bytes of their keys. */
 static int gather(struct team *t, struct cdp_err *err)
@@ -117,35 +118,43 @@ static int gather(struct team *t, struct cdp_err *err)
     for (size_t i; !atomic_load(&t->failed) && (i = atomic_fetch_add(&t->next, 1)) < a->parts;) {
         struct cdp_agg_part *p = &a->part[i];
         struct gathered *to = &t->gathered[i];
+        size_t n = p->groups.used;
         cdp_agg_part_close(p);
-        to->room = (p->groups.used + 1) * sizeof *to->entry;
+        to->room = (n + 1) * sizeof *to->entry;
         to->entry = cdp_mem_map(to->room, err);
-        to->range = cdp_mem_alloc(p->groups.used * sizeof *to->range, err);
+        to->range = cdp_mem_alloc(n * sizeof *to->range, err);
         if (!to->entry || !to->range)
             return -1;
-        for (size_t k = 0; k < p->groups.slots; k++) {
-            if (!p->groups.slot[k].ref)
-                continue;
-            struct cdp_agg_group *g = cdp_agg_at(&p->arena, p->groups.slot[k].ref);
-            to->entry[to->n++].ref = (uint64_t)i << 48 | (uint64_t)(uintptr_t)g->states;
-        }
-        for (size_t k = 0; k < to->n; k++) {
-            if (k + AHEAD < to->n)
-                __builtin_prefetch(cdp_entry_payload(to->entry[k + AHEAD]) - sizeof(struct cdp_agg_group) -
-                                   16);
-            const struct cdp_agg_group *g = cdp_agg_entry_group(to->entry[k]);
-            to->entry[k].prefix =
-                cdp_entry_prefix((const unsigned char *)cdp_agg_key(g), g->key_len, t->skip);
+        const struct cdp_agg_group *g;
+        for (uint32_t ref = p->last; ref; ref = g->before) {
+            g = cdp_agg_at(&p->arena, ref);
+            __builtin_prefetch((const char *)g - BYTES_AHEAD);
+            to->entry[to->n++] = (struct cdp_entry){
+                .prefix = cdp_entry_prefix((const unsigned char *)cdp_agg_key(g), g->key_len, t->skip),
+                .ref = (uint64_t)i << 48 | (uint64_t)(uintptr_t)g->states};
         }
     }
     return 0;
+}
+
+/* One group of each `step`, at a place among them that follows no pattern which keys might have. */
+static size_t sample_groups(const struct team *t, size_t step, struct cdp_entry *sample)
+{
+    size_t n = 0, at = 0, pick = 0;
+    for (size_t i = 0; i < t->a->parts; i++)
+        for (size_t k = 0; k < t->gathered[i].n; k++)
+            if (at++ == pick) {
+                sample[n++] = t->gathered[i].entry[k];
+                pick = n * step + (n * UINT64_C(0x9E3779B97F4A7C15) >> 32) % step;
+            }
+    return n;
 }
 
 /* Picks the groups that ranges begin with, so that ranges are of about the same size: from an evenly spaced sample. */
 static int split_ranges(struct team *t, struct cdp_err *err)
 {
     struct cdp_agg *a = t->a;
-    size_t groups = 0, n = 0;
+    size_t groups = 0;
     for (size_t i = 0; i < a->parts; i++)
         groups += t->gathered[i].n;
     t->ranges = groups / RANGE + 1 < MOST_RANGES ? groups / RANGE + 1 : MOST_RANGES;
@@ -159,13 +168,7 @@ static int split_ranges(struct team *t, struct cdp_err *err)
         free(sample);
         return -1;
     }
-    size_t skipped = 0;
-    for (size_t i = 0; i < a->parts; i++)
-        for (size_t k = 0; k < t->gathered[i].n; k++)
-            if (++skipped == step) {
-                sample[n++] = t->gathered[i].entry[k];
-                skipped = 0;
-            }
+    size_t n = sample_groups(t, step, sample);
     cdp_entries_sort(sample, n, t->skip);
     for (size_t r = 1; r < t->ranges; r++)
         t->split[r - 1] = sample[n * r / t->ranges];
@@ -336,7 +339,7 @@ static int need_one_group(struct cdp_agg *a, struct cdp_err *err)
     struct cdp_hash128 h = cdp_hash("", 0);
     bool any = a->bys || a->sort || a->current;
     for (size_t i = 0; i < a->parts; i++)
-        any |= a->part[i].first != 0;
+        any |= a->part[i].last != 0;
     if (any)
         return 0;
     uint32_t group = cdp_agg_group_get(a, a->part, 0, h.lo, "", 0, err);

@@ -514,7 +514,7 @@ static int extreme_finish(const struct cdp_agg_place *at, const void *state, str
     (void)err;
     const struct cdp_agg_kept *kept = state;
     if (kept->ref)
-        cdp_emit_val(out, cdp_agg_kept_val(at->part, kept, 0));
+        cdp_buf_add_wide(out, cdp_agg_kept_bytes(at->part, kept), kept->len);
     else
         cdp_buf_adds(out, "null");
     return 0;

@@ -34,7 +34,9 @@ struct cdp_sort;
 
 struct cdp_agg_arena {
     char *chunk[32];
-    uint32_t next; /* the first free unit */
+    char *free;    /* what is given out next, */
+    uint32_t next; /* its reference, */
+    size_t left;   /* and how many units the chunk has from there on */
     size_t used;   /* bytes */
 };
 
@@ -57,8 +59,8 @@ struct cdp_agg_index {
 
 /* A group: its key, this, its states (each at its item's offset); the layout of a record in lib/sort_entry.h. */
 struct cdp_agg_group {
-    uint32_t tally; /* its counted values: the last one made, the others through `next` */
-    uint32_t unused;
+    uint32_t tally;  /* its counted values: the last one made, the others through `next` */
+    uint32_t before; /* the group made before it, or 0 */
     uint32_t key_len, none;
     char states[];
 };
@@ -86,9 +88,10 @@ struct cdp_agg_part {
     struct cdp_agg_index groups, tallies;
     struct cdp_set *set; /* one for each count_distinct by hashes */
     size_t sets;
-    size_t heap;     /* bytes that states own outside of the arena */
-    size_t counted;  /* bytes of all that, as last added to the table's total */
-    uint32_t first;  /* a group, or 0 where there is none */
+    size_t heap;    /* bytes that states own outside of the arena */
+    size_t counted; /* bytes of all that, as last added to the table's total */
+    uint32_t
+        last; /* the group made last, from which the others are found in the order of memory; 0: there is none */
     uint32_t common; /* how many leading bytes its key shares with all others */
     struct cdp_buf tmp, tmp2;
 };
@@ -119,12 +122,15 @@ struct cdp_agg_arg {
     uint8_t type, escaped; /* of the value */
 };
 
+struct cdp_agg_place;
+
 struct cdp_agg_item {
     const struct cdp_agg_func *func;
     char *name;
     struct cdp_buf lead;           /* `,"name":` or `{"name":` */
     struct cdp_expr *expr, *where; /* NULL: none */
     int slot;                      /* in the plan: of an expression that is a path, of a state; -1 */
+    bool plain;                    /* the operand is that slot's value in every record */
     uint16_t index;                /* among the items */
     uint32_t offset;               /* of its state in a group's states */
     uint32_t set;                  /* of count_distinct by hashes: which one */
@@ -134,6 +140,14 @@ struct cdp_agg_item {
     struct cdp_num q;              /* of a quantile; of histogram: the width */
     struct cdp_num *bound;         /* of histogram: ascending, instead of a width */
     size_t bounds;
+};
+
+/* How a row's operand gets into the item's state. */
+struct cdp_agg_step {
+    const struct cdp_agg_item *item;
+    int (*add)(const struct cdp_agg_place *at, void *state, const struct cdp_agg_arg *arg,
+               struct cdp_err *err);
+    size_t offset, index; /* the item's */
 };
 
 struct cdp_agg_by {
@@ -280,18 +294,23 @@ static inline struct cdp_val cdp_agg_arg_val(const struct cdp_agg_arg *arg)
 
 /* ---- workers ---- */
 
+/* Records one after the other that have one key. */
 struct cdp_agg_entry {
     uint64_t hash;         /* of the key */
     uint32_t key, key_len; /* in bytes */
-    uint32_t index;        /* the record's */
+    uint32_t index;        /* the first record's */
+    uint32_t row, rows;    /* its args' row, and how many rows there are */
     uint32_t part, group;
 };
 
 struct cdp_agg_worker {
     struct cdp_agg *agg;
     uint32_t id;
-    uint32_t n; /* entries, each with an arg for each item */
-    size_t entry_cap, arg_cap, order_cap;
+    size_t n;         /* entries */
+    size_t rows, cap; /* of args: one for each item; there is room for as many entries */
+    size_t order_cap;
+    struct cdp_val *by; /* the last entry's keys as they came */
+    bool by_stands;     /* unless a record that was refused has overwritten them */
     struct cdp_agg_entry *entry;
     struct cdp_agg_arg *arg;
     uint32_t *order, *start; /* entries by part, and where each part's begin */
@@ -325,10 +344,11 @@ struct cdp_agg {
     size_t bys, by_cap;
     struct cdp_agg_item *item;
     size_t items, item_cap;
-    size_t states;               /* bytes of a group's states */
-    size_t reach;                /* of a group with its states and short kept values */
-    size_t sets;                 /* of a part */
-    struct cdp_agg_item **order; /* the folds, then the others, which keep values beside the groups */
+    size_t states; /* bytes of a group's states */
+    size_t reach;  /* of a group with its states and short kept values */
+    size_t sets;   /* of a part */
+    struct cdp_agg_step
+        *step; /* for each item: the folds, then the others, which keep values beside the groups */
     size_t folds;
 
     struct cdp_agg_part *part;
@@ -396,6 +416,7 @@ static inline const char *cdp_agg_class(const struct cdp_agg_tally *t)
 int cdp_agg_keep(struct cdp_agg_part *p, struct cdp_agg_kept *kept, const char *front, size_t fn,
                  struct cdp_val v, struct cdp_err *err);
 
+/* May be read widely (lib/buf.h). */
 static inline const char *cdp_agg_kept_bytes(const struct cdp_agg_part *p, const struct cdp_agg_kept *kept)
 {
     return (const char *)cdp_agg_at(&p->arena, kept->ref) + sizeof(uint32_t);

@@ -39,25 +39,45 @@ static size_t chunk_bytes(unsigned c)
     return (size_t)8 << c;
 }
 
-/* A run of zeroed bytes in one chunk; *ref is the place of its byte `front`, a multiple of 8. */
+#define BEHIND                                                                                               \
+    (CDP_BUF_WIDE / 8) /* units at a chunk's end that are not given out: what is in it can be read widely */
+
+/* Goes on in a chunk that has so many units. */
+static int next_chunk(struct cdp_agg_arena *a, size_t units, struct cdp_err *err)
+{
+    unsigned c = a->next ? 32 - (unsigned)__builtin_clz(a->next) : CDP_AGG_FIRST_CHUNK;
+    while (c < 32 && units + BEHIND > (size_t)1 << c)
+        c++;
+    if (c == 32)
+        return cdp_err_set(err, CDP_EXIT_IO,
+                           "more than 32 GiB of groups in a part of the table (lower --memory)");
+    if (!a->chunk[c] && !(a->chunk[c] = zeroed(chunk_bytes(c), err)))
+        return -1;
+    a->free = a->chunk[c];
+    a->next = 1u << c;
+    a->left = ((size_t)1 << c) - BEHIND;
+    return 0;
+}
+
+static inline void pass(struct cdp_agg_arena *a, size_t units)
+{
+    a->free += units * 8;
+    a->next += (uint32_t)units;
+    a->left -= units;
+    a->used += units * 8;
+}
+
+/* A run of zeroed bytes in one chunk; *ref is the place of its byte `front`, a multiple of 8, to which the result points. */
 static void *arena_alloc(struct cdp_agg_arena *a, size_t front, size_t bytes, uint32_t *ref,
                          struct cdp_err *err)
 {
     size_t units = (front + bytes + 7) / 8;
-    uint64_t at = a->next ? a->next : 1u << CDP_AGG_FIRST_CHUNK;
-    unsigned c = 63 - (unsigned)__builtin_clzll(at);
-    while (at + units > (uint64_t)2 << c)
-        at = (uint64_t)1 << ++c;
-    if (at + units > UINT32_MAX) {
-        cdp_err_set(err, CDP_EXIT_IO, "more than 32 GiB of groups in a part of the table (lower --memory)");
+    if (units > a->left && next_chunk(a, units, err) < 0)
         return NULL;
-    }
-    if (!a->chunk[c] && !(a->chunk[c] = zeroed(chunk_bytes(c), err)))
-        return NULL;
-    a->next = (uint32_t)(at + units);
-    a->used += units * 8;
-    *ref = (uint32_t)(at + front / 8);
-    return cdp_agg_at(a, *ref);
+    char *at = a->free + front;
+    *ref = a->next + (uint32_t)(front / 8);
+    pass(a, units);
+    return at;
 }
 
 void *cdp_agg_alloc(struct cdp_agg_part *p, size_t bytes, uint32_t *ref, struct cdp_err *err)
@@ -77,7 +97,7 @@ static void arena_clear(struct cdp_agg_arena *a)
         memset(a->chunk[first], 0,
                a->next < 2u << first && a->next ? (size_t)(a->next - (1u << first)) * 8 : chunk_bytes(first));
     a->next = 0;
-    a->used = 0;
+    a->left = a->used = 0;
 }
 
 /* ---- index ---- */
@@ -145,10 +165,9 @@ int cdp_agg_part_init(struct cdp_agg_part *p, size_t sets, struct cdp_err *err)
 
 static void free_states(const struct cdp_agg *a, struct cdp_agg_part *p)
 {
-    for (size_t i = 0; p->heap && i < p->groups.slots; i++) {
-        if (!p->groups.slot[i].ref)
-            continue;
-        struct cdp_agg_group *g = cdp_agg_at(&p->arena, p->groups.slot[i].ref);
+    struct cdp_agg_group *g;
+    for (uint32_t ref = p->heap ? p->last : 0; ref; ref = g->before) {
+        g = cdp_agg_at(&p->arena, ref);
         for (size_t k = 0; k < a->items; k++)
             if (a->item[k].func->free)
                 a->item[k].func->free(p, g->states + a->item[k].offset);
@@ -165,7 +184,7 @@ void cdp_agg_part_clear(const struct cdp_agg *a, struct cdp_agg_part *p)
     index_clear(&p->tallies);
     arena_clear(&p->arena);
     p->heap = 0;
-    p->first = 0;
+    p->last = 0;
 }
 
 void cdp_agg_part_free(const struct cdp_agg *a, struct cdp_agg_part *p)
@@ -191,6 +210,7 @@ size_t cdp_agg_part_bytes(const struct cdp_agg_part *p)
 
 void cdp_agg_part_close(struct cdp_agg_part *p)
 {
+    index_free(&p->groups);
     index_free(&p->tallies);
     for (size_t i = 0; i < p->sets; i++)
         if (p->set[i].slot)
@@ -213,11 +233,9 @@ static uint32_t shared(const char *a, const char *b, uint32_t n)
 /* What is allocated next, so many bytes, is to touch no more lines than it has to: groups are visited in no order. */
 static void begin_line(struct cdp_agg_arena *a, size_t bytes)
 {
-    size_t at = (size_t)a->next * 8 % LINE, lines = (bytes + LINE - 1) / LINE;
-    if (at && bytes >= LARGE && at + bytes > lines * LINE && a->next < UINT32_MAX - LINE) {
-        a->next += (uint32_t)(LINE - at) / 8;
-        a->used += LINE - at;
-    }
+    size_t at = (size_t)a->next * 8 % LINE, lines = (bytes + LINE - 1) / LINE, gap = (LINE - at) / 8;
+    if (at && bytes >= LARGE && at + bytes > lines * LINE && gap < a->left)
+        pass(a, gap);
 }
 
 static uint32_t group_new(const struct cdp_agg *a, struct cdp_agg_part *p, const char *key, size_t n,
@@ -232,13 +250,14 @@ static uint32_t group_new(const struct cdp_agg *a, struct cdp_agg_part *p, const
     g->key_len = (uint32_t)n;
     if (n)
         memcpy((char *)g - n, key, n);
-    if (!p->first) {
-        p->first = ref;
+    if (!p->last) {
         p->common = (uint32_t)n;
     } else {
-        const struct cdp_agg_group *first = cdp_agg_at(&p->arena, p->first);
-        p->common = shared(cdp_agg_key(first), key, p->common < n ? p->common : (uint32_t)n);
+        const struct cdp_agg_group *other = cdp_agg_at(&p->arena, p->last);
+        p->common = shared(cdp_agg_key(other), key, p->common < n ? p->common : (uint32_t)n);
     }
+    g->before = p->last;
+    p->last = ref;
     return ref;
 }
 

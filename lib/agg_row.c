@@ -22,7 +22,7 @@ _Static_assert(offsetof(struct cdp_agg_tally, count) == sizeof(struct cdp_entry_
 
 static void add_lead(struct cdp_agg_row *row, const struct cdp_buf *lead)
 {
-    cdp_buf_add(row->out, lead->data, lead->len);
+    cdp_buf_add_wide(row->out, lead->data, lead->len);
 }
 
 static void begin_line(struct cdp_agg_row *row)

@@ -150,6 +150,7 @@ static int set_lead(struct cdp_agg *a, const char *name, struct cdp_buf *lead, i
     cdp_buf_addc(lead, a->bys + a->items ? ',' : '{');
     cdp_emit_cstr(lead, name);
     cdp_buf_addc(lead, ':');
+    cdp_buf_reserve(lead, CDP_BUF_WIDE); /* is read with each row */
     if (cdp_buf_check(lead, err) < 0)
         return -1;
     if (a->opts.merge) {

@@ -124,9 +124,10 @@ static int spill_few(struct spill *s, uint32_t group, struct cdp_err *err)
 static int spill_all(struct spill *s, struct cdp_err *err)
 {
     struct cdp_agg_part *p = s->p;
-    for (size_t i = 0; i < p->groups.slots; i++) {
-        uint32_t ref = p->groups.slot[i].ref;
-        if (ref && (spill_group(s, cdp_agg_at(&p->arena, ref), err) < 0 || spill_few(s, ref, err) < 0))
+    const struct cdp_agg_group *g;
+    for (uint32_t ref = p->last; ref; ref = g->before) {
+        g = cdp_agg_at(&p->arena, ref);
+        if (spill_group(s, g, err) < 0 || spill_few(s, ref, err) < 0)
             return -1;
     }
     for (size_t i = 0; i < p->tallies.slots; i++)

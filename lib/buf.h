@@ -35,6 +35,19 @@ static inline void cdp_buf_add(struct cdp_buf *b, const void *p, size_t n)
     }
 }
 
+#define CDP_BUF_WIDE 32
+
+/* The same where CDP_BUF_WIDE bytes of p may be read, however few of them count: short text is copied in two steps. */
+static inline void cdp_buf_add_wide(struct cdp_buf *b, const char *p, size_t n)
+{
+    if (n > CDP_BUF_WIDE || b->cap - b->len < CDP_BUF_WIDE) {
+        cdp_buf_add(b, p, n);
+        return;
+    }
+    memcpy(b->data + b->len, p, CDP_BUF_WIDE);
+    b->len += n;
+}
+
 static inline void cdp_buf_addc(struct cdp_buf *b, char c)
 {
     if (cdp_buf_reserve(b, 1))

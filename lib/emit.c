@@ -111,7 +111,10 @@ void cdp_emit_int(struct cdp_buf *b, int64_t i)
 
 void cdp_emit_uint(struct cdp_buf *b, uint64_t u)
 {
-    put_digits(b, u, false);
+    if (u < 10)
+        cdp_buf_addc(b, (char)('0' + u));
+    else
+        put_digits(b, u, false);
 }
 
 void cdp_emit_key(struct cdp_buf *b, const char *name, size_t n)

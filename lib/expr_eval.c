@@ -228,6 +228,15 @@ static bool on_same_day(const struct cdp_expr_run *r, struct cdp_val v)
            memcmp(v.p, day->p, 1 + DATE) == 0 && cdp_time_on_day(v.p + 1, v.len - 2);
 }
 
+/* The value of a node that is a field in most cases. */
+static inline int operand(struct cdp_expr_run *r, const node *n, struct cdp_val *out)
+{
+    if (n->op != CDP_EXPR_SLOT)
+        return eval(r, n, out);
+    *out = r->fields[n->slot];
+    return CDP_EXPR_OK;
+}
+
 static int eval_bucket(struct cdp_expr_run *r, const node *n, struct cdp_val *out)
 {
     static const char *const what[] = {
@@ -238,7 +247,7 @@ static int eval_bucket(struct cdp_expr_run *r, const node *n, struct cdp_val *ou
         [CDP_BUCKET_YEAR] = "year() of what is no RFC 3339 time",
     };
     struct cdp_val v;
-    int rc = eval(r, n->a, &v);
+    int rc = operand(r, n->a, &v);
     *out = (struct cdp_val){.p = "null", .len = 4, .type = CDP_NULL};
     if (rc != CDP_EXPR_OK || cdp_val_none(v))
         return rc;

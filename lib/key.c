@@ -465,8 +465,31 @@ static const unsigned char *get_number(const unsigned char *p, struct cdp_buf *o
     return p + pairs;
 }
 
+#define SHORT 32
+
+/* A short string of ASCII that is written as it stands is copied while it is looked at: the byte behind its end, or NULL. */
+static const unsigned char *get_short(const unsigned char *s, struct cdp_buf *out)
+{
+    static const bool plain[256] = {[' '] = 1, ['!'] = 1, ['#' ... '['] = 1, [']' ... 0x7F] = 1};
+    if (!cdp_buf_reserve(out, SHORT + 2))
+        return NULL;
+    char *o = out->data + out->len;
+    size_t n = 0;
+    *o++ = '"';
+    for (; n < SHORT && plain[s[n]]; n++)
+        o[n] = (char)s[n];
+    if (n == SHORT || s[n] != KEY_STRING_END)
+        return NULL;
+    o[n] = '"';
+    out->len += n + 2;
+    return s + n + 1;
+}
+
 static const unsigned char *get_string(const unsigned char *p, struct cdp_buf *out)
 {
+    const unsigned char *end = get_short(p + 1, out);
+    if (end)
+        return end;
     const char *s = (const char *)p + 1;
     size_t n = strlen(s);
     if (!memchr(s, 1, n)) {

@@ -253,6 +253,22 @@ events()
     done
 }
 
+@test "runs of one key, of any length, with bad records at their ends" {
+    awk 'BEGIN { srand(3); for (i = 0; i < 3000; i++) {
+        k = int(rand() * 50); n = int(rand() * rand() * 60) + 1; plain = rand() < 0.5
+        while (n--) { printf "{\"k\":\"%d\",\"b\":%s,\"x\":%d,\"s\":\"%d\"}\n", k, plain ? "1" : "1.0", n, n % 9 }
+        if (rand() < 0.5) { k = int(rand() * 50); printf "{\"k\":\"%d\",\"b\":1,\"x\":\"bad\",\"s\":\"bad\"}\n", k; printf "{\"k\":\"%d\",\"b\":1,\"x\":1000,\"s\":\"0\"}\n", k } } }' >in
+    jq -cs 'map(select(.x != "bad")) | group_by(.k)[] | {k: .[0].k, b: 1, n: length, x: map(.x) | add, s: map(.s) | unique | length}' in >want
+    for how in '--threads 1' '--threads 4' '-S 1K'; do
+        # shellcheck disable=SC2086
+        rm -f bad
+        cdp-agg $how --rejects bad --by k --by b 'n=count()' 'x=sum(x)' 's=count_distinct(s)' in >got
+        same want got && [ "$(wc -l <bad)" -eq "$(grep -c bad in)" ]
+    done
+    cdp-order -k k in >sorted
+    cdp-agg --sorted --rejects bad --by k --by b 'n=count()' 'x=sum(x)' 's=count_distinct(s)' sorted >got && same want got
+}
+
 @test "--sorted gives the same, a group at a time" {
     events 20000 >in
     cdp-order -k user_id,event_type in >sorted

@@ -108,10 +108,7 @@ static int record(void *tool, struct cdp_batch *b, const struct cdp_rec *r, stru
 {
     (void)tool;
     struct worker *w = b->worker;
-    int verdict = cdp_agg_record(w->agg, r, err);
-    if (verdict == CDP_REC_KEEP && cdp_batch_emit(b, NULL, 0, 1, err) < 0)
-        return -1;
-    return verdict;
+    return cdp_agg_record(w->agg, r, err);
 }
 
 /* The block's bytes may go. */
@@ -119,7 +116,7 @@ static int end(void *tool, struct cdp_batch *b, struct cdp_err *err)
 {
     (void)tool;
     struct worker *w = b->worker;
-    return cdp_agg_flush(w->agg, err);
+    return cdp_agg_flush(w->agg, err) < 0 ? -1 : cdp_batch_emit(b, NULL, 0, b->items, err);
 }
 
 static int apply_sorted(void *tool, struct cdp_batch *b, struct cdp_err *err)
@@ -132,7 +129,7 @@ static int apply_sorted(void *tool, struct cdp_batch *b, struct cdp_err *err)
             cdp_err_prefix(err, "%s:%llu", cdp_batch_source(b), (unsigned long long)cdp_batch_line(b, bad));
         return -1;
     }
-    return cdp_batch_emit(b, w->rows.data, w->rows.len, 0, err);
+    return cdp_batch_emit(b, w->rows.data, w->rows.len, b->items, err);
 }
 
 static const struct cdp_flow_ops table_ops = {

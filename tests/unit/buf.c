@@ -9,6 +9,24 @@
 
 static struct cdp_err err;
 
+static void wide(void)
+{
+    char text[200];
+    size_t wrong = 0;
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)('!' + i % 90);
+    for (size_t n = 0; n <= sizeof text - CDP_BUF_WIDE; n++) {
+        struct cdp_buf b = {0};
+        for (int i = 0; i < 3; i++)
+            cdp_buf_add_wide(&b, text + i, n);
+        wrong += b.len != 3 * n;
+        for (size_t i = 0; i < 3 && b.data; i++)
+            wrong += memcmp(b.data + i * n, text + i, n) != 0;
+        cdp_buf_free(&b);
+    }
+    ok(wrong == 0, "text of any length that may be read beyond its end");
+}
+
 static void growth(void)
 {
     struct cdp_buf b = {0};
@@ -118,6 +136,7 @@ static void messages(void)
 int main(void)
 {
     growth();
+    wide();
     failure();
     counting();
     messages();

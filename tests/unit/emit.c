@@ -62,6 +62,26 @@ static void round_trips(void)
     cdp_buf_free(&back);
 }
 
+static void numbers(void)
+{
+    size_t wrong = 0;
+    for (uint64_t u = 0, step = 0; step < 64; u = u * 2 + step % 2, step++) {
+        char want[32];
+        snprintf(want, sizeof want, "%llu", (unsigned long long)u);
+        cdp_buf_clear(&b);
+        cdp_emit_uint(&b, u);
+        wrong += strcmp(text(), want) != 0;
+    }
+    for (uint64_t u = 0; u < 120; u++) {
+        char want[32];
+        snprintf(want, sizeof want, "%llu", (unsigned long long)u);
+        cdp_buf_clear(&b);
+        cdp_emit_uint(&b, u);
+        wrong += strcmp(text(), want) != 0;
+    }
+    ok(wrong == 0, "numbers without a sign, of one digit to twenty");
+}
+
 static void values(void)
 {
     cdp_buf_clear(&b);
@@ -110,6 +130,7 @@ int main(void)
     strings();
     round_trips();
     values();
+    numbers();
     base64();
     ok(cdp_emit_is_utf8("Zürich", 7) && cdp_emit_is_utf8("", 0), "UTF-8");
     ok(!cdp_emit_is_utf8("Z\xfcrich", 6) && !cdp_emit_is_utf8("\xed\xa0\xbd", 3),

@@ -1,5 +1,7 @@
 /* Keys: their order against jq's, identity, the way back, and keys as options name them. */
 #include "lib/key.h"
+
+#include "lib/emit.h"
 #include "tap.h"
 
 #include <stdlib.h>
@@ -416,6 +418,32 @@ static void decoding(void)
     cdp_buf_free(&json);
 }
 
+/* Strings of 0 to 70 bytes, with each of these at each place, come back as emit writes them. */
+static void decoded_strings(void)
+{
+    static const char *const piece[] = {"a", "\"", "\\", "\n", "\x7f", "é", "\x01", "\xed\xa0\x80", "~", " "};
+    size_t wrong = 0;
+    for (size_t len = 0; len <= 70; len++)
+        for (size_t at = 0; at <= len; at++)
+            for (size_t i = 0; i < sizeof piece / sizeof *piece; i++) {
+                char s[80];
+                size_t n = strlen(piece[i]);
+                memset(s, 'x', sizeof s);
+                memcpy(s + at, piece[i], n);
+                n = at == len ? len : at + n > len ? at + n : len;
+                struct cdp_buf key = {0}, json = {0}, want = {0};
+                cdp_key_string(s, n, &key);
+                const unsigned char *end = cdp_key_decode((const unsigned char *)key.data, &json);
+                cdp_emit_string(&want, s, n);
+                wrong += (const char *)end != key.data + key.len || json.len != want.len ||
+                         memcmp(json.data, want.data, want.len) != 0;
+                cdp_buf_free(&key);
+                cdp_buf_free(&json);
+                cdp_buf_free(&want);
+            }
+    ok(wrong == 0, "strings of any length with what has to be escaped at any place");
+}
+
 /* 512 deep; and an object of 100,000 members, in reverse, each given twice. */
 static void large(void)
 {
@@ -745,6 +773,7 @@ int main(void)
     random_numbers();
     number_forms();
     decoding();
+    decoded_strings();
     large();
     random_values();
     specs();
