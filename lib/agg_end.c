@@ -1,12 +1,13 @@
 /* agg_end: the rows of all groups in the order of their keys.
  *
  * A sample of the keys says where ranges of keys begin; each group goes to its range; the ranges are sorted and written as
- * rows, by all threads, and put out in turn (a sample sort).  What was spilled takes the way of agg_spill.c instead.
+ * rows, by all threads, which go out in order (a sample sort; lib/ordered).  What was spilled takes the way of agg_spill.c instead.
  *
- * Memory: 34 bytes a group, when the sets and indexes that only records need are given back; a range's rows a thread. */
+ * Memory: 34 bytes a group, when the sets and indexes that only records need are given back; the rows of two ranges a thread. */
 #include "lib/agg_impl.h"
 
 #include "lib/mem.h"
+#include "lib/ordered.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,19 +20,17 @@
 
 struct team {
     struct cdp_agg *a;
-    struct cdp_out *out;
     int (*work)(struct team *t, struct cdp_err *err);
     _Atomic size_t next;       /* work that is not taken yet */
     struct gathered *gathered; /* by part */
     size_t skip;               /* bytes that all keys share */
     struct cdp_entry *split;   /* the first group of each range but the first */
     size_t ranges;
-    struct cdp_entry *entry; /* all groups, by range */
-    size_t room;             /* bytes of entry */
-    size_t *start;           /* of each range in entry; and the end */
+    struct cdp_entry *entry;     /* all groups, by range */
+    size_t room;                 /* bytes of entry */
+    size_t *start;               /* of each range in entry; and the end */
+    struct cdp_ordered *ordered; /* the rows, range by range */
     pthread_mutex_t lock;
-    pthread_cond_t turned;
-    size_t turn;
     atomic_bool failed;
     struct cdp_err err;
 };
@@ -51,7 +50,6 @@ static void fail(struct team *t, const struct cdp_err *err)
     if (!atomic_load(&t->failed))
         t->err = *err;
     atomic_store(&t->failed, true);
-    pthread_cond_broadcast(&t->turned);
     pthread_mutex_unlock(&t->lock);
 }
 
@@ -267,49 +265,28 @@ static int write_range(struct team *t, size_t range, struct cdp_agg_row *row, st
     return 0;
 }
 
-/* Waits for the range's turn and puts its rows out.  On a regular file they are written after the turn. */
-static int put_range(struct team *t, size_t range, const struct cdp_buf *rows, struct cdp_err *err)
-{
-    bool aside = cdp_out_seekable(t->out);
-    off_t at = 0;
-    pthread_mutex_lock(&t->lock);
-    while (t->turn != range && !atomic_load(&t->failed))
-        pthread_cond_wait(&t->turned, &t->lock);
-    pthread_mutex_unlock(&t->lock);
-    if (atomic_load(&t->failed))
-        return 0;
-    int rc = aside ? cdp_out_claim(t->out, rows->len, &at, err)
-                   : cdp_out_write(t->out, rows->data, rows->len, err);
-    pthread_mutex_lock(&t->lock);
-    t->turn++;
-    pthread_cond_broadcast(&t->turned);
-    pthread_mutex_unlock(&t->lock);
-    struct iovec iov = {rows->data, rows->len};
-    return rc == 0 && aside ? cdp_out_put(t->out, at, &iov, 1, err) : rc;
-}
-
 static int write_ranges(struct team *t, struct cdp_err *err)
 {
-    struct cdp_buf rows = {0};
-    struct cdp_agg_row row = {.agg = t->a, .out = &rows};
+    struct cdp_agg_row row = {.agg = t->a};
+    struct cdp_piece *rows;
     int rc = 0;
-    for (size_t i; rc == 0 && !atomic_load(&t->failed) && (i = atomic_fetch_add(&t->next, 1)) < t->ranges;) {
-        cdp_buf_clear(&rows);
-        rc = write_range(t, i, &row, err);
+    while (rc == 0 && (rows = cdp_ordered_next(t->ordered))) {
+        row.out = &rows->buf;
+        rc = write_range(t, rows->number, &row, err);
         if (rc == 0)
-            rc = put_range(t, i, &rows, err);
+            rc = cdp_ordered_done(t->ordered, rows, err);
+        else
+            cdp_ordered_fail(t->ordered, err);
     }
     cdp_agg_row_free(&row);
-    cdp_buf_free(&rows);
     return rc;
 }
 
 static int finish_memory(struct cdp_agg *a, struct cdp_out *out, struct cdp_err *err)
 {
-    struct team t = {.a = a, .out = out, .skip = common_prefix(a)};
+    struct team t = {.a = a, .skip = common_prefix(a)};
     int rc = -1;
     pthread_mutex_init(&t.lock, NULL);
-    pthread_cond_init(&t.turned, NULL);
     t.gathered = cdp_mem_zalloc(a->parts, sizeof *t.gathered, err);
     if (!t.gathered || run(&t, gather, err) < 0 || split_ranges(&t, err) < 0 ||
         run(&t, choose_ranges, err) < 0)
@@ -317,8 +294,10 @@ static int finish_memory(struct cdp_agg *a, struct cdp_out *out, struct cdp_err 
     place_ranges(&t);
     if (run(&t, scatter, err) < 0)
         goto done;
-    rc = run(&t, write_ranges, err);
+    t.ordered = cdp_ordered_new(out, a->opts.threads, t.ranges, err);
+    rc = t.ordered ? run(&t, write_ranges, err) : -1;
 done:
+    cdp_ordered_free(t.ordered);
     for (size_t i = 0; t.gathered && i < a->parts; i++) {
         cdp_mem_unmap(t.gathered[i].entry, t.gathered[i].room);
         free(t.gathered[i].range);
@@ -328,7 +307,6 @@ done:
     free(t.split);
     free(t.start);
     cdp_mem_unmap(t.entry, t.room);
-    pthread_cond_destroy(&t.turned);
     pthread_mutex_destroy(&t.lock);
     return rc;
 }

@@ -38,7 +38,7 @@ struct cdp_sort *cdp_sort_new(const struct cdp_sort_opts *opts, struct cdp_err *
     s->frame = cdp_sort_clamp(memory / 4096, 4 * KIB, 64 * KIB);
     s->fan = cdp_sort_clamp(memory / 16 / s->frame, 8, CDP_SORT_MAX_FAN);
     s->points = cdp_sort_clamp(memory / MIB, 8, 256);
-    size_t own = s->opts.threads * s->gather + s->opts.feeds * s->frame;
+    size_t own = 2 * s->opts.threads * s->gather + s->opts.feeds * s->frame;
     size_t cap = cdp_sort_clamp(memory - own, memory / 4, memory) / s->opts.feeds;
     pthread_mutex_init(&s->lock, NULL);
     s->feed = aligned_alloc(_Alignof(struct cdp_feed), s->opts.feeds * sizeof *s->feed);
@@ -96,7 +96,6 @@ static void *team_member(void *arg)
     if (!atomic_load(&team->failed))
         team->err = err;
     atomic_store(&team->failed, true);
-    pthread_cond_broadcast(&team->turned);
     pthread_mutex_unlock(&team->lock);
     return NULL;
 }
@@ -108,14 +107,12 @@ int cdp_team_run(struct cdp_sort *s, unsigned threads, int (*work)(struct cdp_te
     pthread_t thread[CDP_SORT_MAX_THREADS];
     unsigned started = 0;
     pthread_mutex_init(&team.lock, NULL);
-    pthread_cond_init(&team.turned, NULL);
     while (started + 1 < threads && pthread_create(&thread[started], NULL, team_member, &team) == 0)
         started++; /* fewer threads give the same answer */
     team_member(&team);
     while (started)
         pthread_join(thread[--started], NULL);
     pthread_mutex_destroy(&team.lock);
-    pthread_cond_destroy(&team.turned);
     if (!atomic_load(&team.failed))
         return 0;
     *err = team.err;

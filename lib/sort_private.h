@@ -52,8 +52,6 @@ struct cdp_team {
     void *job;
     atomic_size_t next;
     pthread_mutex_t lock; /* of the members below */
-    pthread_cond_t turned;
-    size_t turn; /* what may be written now */
     atomic_bool failed;
     struct cdp_err err;
 };

@@ -1,10 +1,10 @@
 /* sort_write: the last merge, on all threads (a part of sort).
  *
  * The order is cut into parts by splits, which are sampled from the slices in memory or taken from the runs' places.  Each
- * thread merges one part after the other from its own cursors into its own buffer, takes its turn, claims its place in the
- * output and writes it outside the turn (into a pipe: within it).  A part that turns out larger than the buffer is
- * written piecewise in its turn.  Lines in memory are fetched into the cache a batch before they are copied. */
+ * thread merges one part after the other from its own cursors into a buffer (lib/ordered).  A part that turns out larger than
+ * that is written piecewise in its turn.  Lines in memory are fetched into the cache a batch before they are copied. */
 #include "lib/mem.h"
+#include "lib/ordered.h"
 #include "lib/sort_private.h"
 
 #include <stdlib.h>
@@ -108,72 +108,39 @@ static int split_runs(const struct cdp_sort *s, uint64_t part, struct splits *li
 struct writing {
     struct splits splits;
     struct cdp_out *out;
+    struct cdp_ordered *ordered;
     size_t buffer;
-    bool claim;
 };
 
 struct part {
-    struct cdp_team *team;
     struct writing *w;
-    size_t number;
-    bool turn; /* it is this part's turn */
-    char *buf;
-    size_t len;
+    struct cdp_piece *piece;
     uint64_t records;
 };
 
-static int part_wait(struct part *p, struct cdp_err *err)
+/* In its turn, writes what the part has so far. */
+static int part_flush(struct part *p, struct cdp_err *err)
 {
-    struct cdp_team *team = p->team;
-    if (p->turn)
-        return 0;
-    pthread_mutex_lock(&team->lock);
-    while (team->turn != p->number && !atomic_load(&team->failed))
-        pthread_cond_wait(&team->turned, &team->lock);
-    p->turn = !atomic_load(&team->failed);
-    if (!p->turn)
-        *err = team->err;
-    pthread_mutex_unlock(&team->lock);
-    return p->turn ? 0 : -1;
-}
-
-static void part_pass(struct part *p)
-{
-    struct cdp_team *team = p->team;
-    pthread_mutex_lock(&team->lock);
-    team->turn++;
-    pthread_cond_broadcast(&team->turned);
-    pthread_mutex_unlock(&team->lock);
-    p->turn = false;
-}
-
-static int part_end(struct part *p, struct cdp_err *err)
-{
-    off_t at = 0;
-    if (part_wait(p, err) < 0)
+    struct cdp_buf *buf = &p->piece->buf;
+    if (cdp_ordered_turn(p->w->ordered, p->piece, err) < 0)
         return -1;
-    int rc = p->w->claim ? cdp_out_claim(p->w->out, p->len, &at, err)
-                         : cdp_out_write(p->w->out, p->buf, p->len, err);
-    p->team->sort->stats.out += p->records; /* in turn */
-    if (rc < 0)
-        return -1;
-    part_pass(p);
-    struct iovec iov = {p->buf, p->len};
-    return p->w->claim && p->len ? cdp_out_put(p->w->out, at, &iov, 1, err) : 0;
+    int rc = cdp_out_write(p->w->out, buf->data, buf->len, err);
+    cdp_buf_clear(buf);
+    return rc;
 }
 
 static inline int part_add(struct part *p, const char *payload, size_t len, struct cdp_err *err)
 {
+    struct cdp_buf *buf = &p->piece->buf;
     p->records++;
-    if (p->w->buffer - p->len < len) {
-        if (part_wait(p, err) < 0 || cdp_out_write(p->w->out, p->buf, p->len, err) < 0)
+    if (p->w->buffer - buf->len < len) {
+        if (part_flush(p, err) < 0)
             return -1;
-        p->len = 0;
         if (p->w->buffer < len)
             return cdp_out_write(p->w->out, payload, len, err);
     }
-    memcpy(p->buf + p->len, payload, len);
-    p->len += len;
+    memcpy(buf->data + buf->len, payload, len);
+    buf->len += len;
     return 0;
 }
 
@@ -211,33 +178,39 @@ static int copy_runs(struct part *p, struct cdp_merge *m, struct cdp_err *err)
     return rc;
 }
 
-static int write_part(struct part *p, struct cdp_err *err)
+static int fill_part(const struct cdp_sort *s, struct part *p, struct cdp_err *err)
 {
-    const struct cdp_sort *s = p->team->sort;
     const struct splits *splits = &p->w->splits;
-    const struct cdp_split *from = p->number ? &splits->split[p->number - 1] : NULL;
-    const struct cdp_split *to = p->number < splits->n ? &splits->split[p->number] : NULL;
+    size_t i = p->piece->number;
+    const struct cdp_split *from = i ? &splits->split[i - 1] : NULL;
+    const struct cdp_split *to = i < splits->n ? &splits->split[i] : NULL;
     bool unique = s->opts.unique;
+    if (!cdp_buf_reserve(&p->piece->buf, p->w->buffer))
+        return cdp_buf_check(&p->piece->buf, err);
     struct cdp_merge *m = s->runs ? cdp_merge_runs(s->run, s->runs, unique, from, to, err)
                                   : cdp_merge_slices(s->slice, s->slices, s->skip, unique, from, to, err);
     if (!m)
         return -1;
     int rc = s->runs ? copy_runs(p, m, err) : gather(p, m, err);
     cdp_merge_free(m);
-    return rc < 0 ? -1 : part_end(p, err);
+    return rc;
 }
 
 static int write_parts(struct cdp_team *team, struct cdp_err *err)
 {
-    struct writing *w = team->job;
-    char *buf = cdp_mem_alloc(w->buffer, err);
-    int rc = buf ? 0 : -1;
-    size_t i;
-    while (rc == 0 && (i = atomic_fetch_add(&team->next, 1)) <= w->splits.n) {
-        struct part part = {.team = team, .w = w, .number = i, .buf = buf};
-        rc = write_part(&part, err);
+    struct cdp_sort *s = team->sort;
+    struct part part = {.w = team->job};
+    int rc = 0;
+    while (rc == 0 && (part.piece = cdp_ordered_next(part.w->ordered))) {
+        rc = fill_part(s, &part, err);
+        if (rc == 0)
+            rc = cdp_ordered_done(part.w->ordered, part.piece, err);
+        else
+            cdp_ordered_fail(part.w->ordered, err);
     }
-    free(buf);
+    pthread_mutex_lock(&s->lock);
+    s->stats.out += part.records;
+    pthread_mutex_unlock(&s->lock);
     return rc;
 }
 
@@ -246,7 +219,7 @@ static unsigned plan_runs(const struct cdp_sort *s, size_t *buffer)
 {
     size_t cost = cdp_run_list_cost(s->run, s->runs), memory = s->opts.memory;
     unsigned threads = (unsigned)cdp_sort_clamp(memory / 2 / cost, 1, s->opts.threads);
-    *buffer = cdp_sort_clamp(memory / 4 / threads, MIN_BUFFER, MAX_BUFFER);
+    *buffer = cdp_sort_clamp(memory / 8 / threads, MIN_BUFFER, MAX_BUFFER);
     return threads;
 }
 
@@ -254,7 +227,7 @@ int cdp_sort_write(struct cdp_sort *s, struct cdp_out *out, struct cdp_err *err)
 {
     if (s->runs + s->slices == 0)
         return 0;
-    struct writing w = {.out = out, .claim = cdp_out_seekable(out), .buffer = s->gather};
+    struct writing w = {.out = out, .buffer = s->gather};
     unsigned threads = s->opts.threads;
     int rc = 0;
     if (s->runs) {
@@ -267,8 +240,11 @@ int cdp_sort_write(struct cdp_sort *s, struct cdp_out *out, struct cdp_err *err)
             bytes += s->feed[i].used;
         rc = split_slices(s, bytes / (w.buffer / 4 * 3) + 1, &w.splits, err);
     }
+    if (rc == 0 && !(w.ordered = cdp_ordered_new(out, threads, w.splits.n + 1, err)))
+        rc = -1;
     if (rc == 0)
         rc = cdp_team_run(s, threads, write_parts, &w, err);
+    cdp_ordered_free(w.ordered);
     free(w.splits.split);
     return rc;
 }
