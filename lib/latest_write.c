@@ -1,10 +1,11 @@
 /* latest_write: the rows, in the order of their keys (a part of latest).
  *
- * From memory: entries are sorted by lib/sort_entry; then each thread takes the next range of them, gathers its lines and
- * writes them, on a regular file into its own region, on a pipe in turn.  Neighbours that are close to each other in a
+ * From memory: entries are sorted by lib/sort_entry; then each thread takes the next range of them and gathers its lines,
+ * which go out in order (lib/ordered).  Neighbours that are close to each other in a
  * file, too, are read in one go.  From an external sort: one after the other, the greatest of each key. */
 #include "lib/latest_impl.h"
 #include "lib/mem.h"
+#include "lib/ordered.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -18,22 +19,11 @@
 
 struct writer {
     struct cdp_latest *l;
-    struct cdp_out *out;
     struct cdp_entry *row; /* n of them, sorted */
-    size_t n, range;
-    bool seekable;
-    pthread_mutex_t lock; /* of what follows */
-    pthread_cond_t turned;
-    size_t next;             /* row that is not taken yet */
-    uint64_t taken, written; /* ranges, counted */
-    struct cdp_err err;
-    bool failed;
-};
-
-struct range {
-    size_t from, to; /* rows */
-    uint64_t number;
-    off_t at; /* in the output, where that has regions */
+    size_t n;
+    size_t *start; /* of each range; and the end */
+    size_t ranges, start_cap;
+    struct cdp_ordered *ordered;
 };
 
 /* ---- gathering ---- */
@@ -87,15 +77,15 @@ static int gather_neighbours(const struct writer *w, size_t i, size_t j, size_t 
     return 0;
 }
 
-static int gather(const struct writer *w, const struct range *r, struct cdp_buf *b, struct cdp_err *err)
+static int gather(const struct writer *w, size_t range, struct cdp_buf *b, struct cdp_err *err)
 {
-    cdp_buf_clear(b);
-    for (size_t i = r->from, j; i < r->to; i = j) {
+    size_t to = w->start[range + 1];
+    for (size_t i = w->start[range], j; i < to; i = j) {
         if (i + AHEAD < w->n)
             __builtin_prefetch(cdp_entry_payload(w->row[i + AHEAD]) - sizeof(struct cdp_entry_head));
         struct cdp_entry_head head = cdp_entry_head(w->row[i]);
         uint64_t end = 0;
-        j = head.seq & CDP_LATEST_BARE ? i + 1 : neighbours(w->row, i, r->to, &end);
+        j = head.seq & CDP_LATEST_BARE ? i + 1 : neighbours(w->row, i, to, &end);
         size_t n = j > i + 1 ? end - head.seq : head.len;
         cdp_buf_reserve(b, n);
         if (cdp_buf_check(b, err) < 0)
@@ -114,69 +104,38 @@ static int gather(const struct writer *w, const struct range *r, struct cdp_buf 
 
 /* ---- ranges ---- */
 
-/* Takes the next range and its place in the output: 1, 0 where there is none, -1.  Under the lock. */
-static int take(struct writer *w, struct range *r, struct cdp_err *err)
+/* Cuts the rows into ranges of so many bytes or a line more. */
+static int cut(struct writer *w, size_t range, struct cdp_err *err)
 {
-    size_t bytes = 0;
-    if (w->failed || w->next == w->n)
-        return 0;
-    *r = (struct range){.from = w->next, .number = w->taken++};
-    while (w->next < w->n && bytes < w->range)
-        bytes += row_len(w->row[w->next++]);
-    r->to = w->next;
-    return w->seekable && cdp_out_claim(w->out, bytes, &r->at, err) < 0 ? -1 : 1;
-}
-
-/* Writes a range when all before it are written. */
-static int write_in_turn(struct writer *w, const struct range *r, const struct cdp_buf *b,
-                         struct cdp_err *err)
-{
-    pthread_mutex_lock(&w->lock);
-    while (w->written != r->number && !w->failed)
-        pthread_cond_wait(&w->turned, &w->lock);
-    bool failed = w->failed;
-    pthread_mutex_unlock(&w->lock);
-    if (failed)
-        return 0; /* somebody else says why */
-    int rc = cdp_out_write(w->out, b->data, b->len, err);
-    pthread_mutex_lock(&w->lock);
-    w->written++;
-    pthread_cond_broadcast(&w->turned);
-    pthread_mutex_unlock(&w->lock);
-    return rc;
-}
-
-static int write_range(struct writer *w, const struct range *r, struct cdp_buf *b, struct cdp_err *err)
-{
-    if (gather(w, r, b, err) < 0)
-        return -1;
-    const struct iovec all = {b->data, b->len};
-    return w->seekable ? cdp_out_put(w->out, r->at, &all, 1, err) : write_in_turn(w, r, b, err);
+    size_t bytes = range;
+    for (size_t i = 0; i <= w->n; i++) {
+        if (bytes >= range || i == w->n) {
+            size_t *start = cdp_mem_grow(w->start, &w->start_cap, w->ranges + 1, sizeof *start, err);
+            if (!start)
+                return -1;
+            w->start = start;
+            start[w->ranges++] = i;
+            bytes = 0;
+        }
+        bytes += i < w->n ? row_len(w->row[i]) : 0;
+    }
+    w->ranges--;
+    return 0;
 }
 
 static void *write_ranges(void *arg)
 {
     struct writer *w = arg;
-    struct cdp_buf b = {0};
-    struct range r;
+    struct cdp_piece *piece;
     struct cdp_err err;
-    int rc;
-    do {
-        pthread_mutex_lock(&w->lock);
-        rc = take(w, &r, &err);
-        pthread_mutex_unlock(&w->lock);
-        if (rc == 1 && write_range(w, &r, &b, &err) < 0)
-            rc = -1;
-    } while (rc == 1);
-    if (rc < 0) {
-        pthread_mutex_lock(&w->lock);
-        if (!w->failed)
-            w->err = err;
-        w->failed = true;
-        pthread_cond_broadcast(&w->turned);
-        pthread_mutex_unlock(&w->lock);
+    int rc = 0;
+    while (rc == 0 && (piece = cdp_ordered_next(w->ordered))) {
+        rc = gather(w, piece->number, &piece->buf, &err);
+        if (rc == 0)
+            rc = cdp_ordered_done(w->ordered, piece, &err);
+        else
+            cdp_ordered_fail(w->ordered, &err);
     }
-    cdp_buf_free(&b);
     return NULL;
 }
 
@@ -213,35 +172,41 @@ static size_t list_rows(struct writer *w, const struct cdp_time *since, struct c
     return shared;
 }
 
+static int write_rows(struct writer *w, unsigned threads, struct cdp_err *err)
+{
+    pthread_t thread[MAX_THREADS];
+    unsigned started = 0;
+    while (started + 1 < threads && pthread_create(&thread[started], NULL, write_ranges, w) == 0)
+        started++; /* fewer threads write the same */
+    write_ranges(w);
+    while (started)
+        pthread_join(thread[--started], NULL);
+    return cdp_ordered_end(w->ordered, err);
+}
+
 static int write_table(struct cdp_latest *l, struct cdp_out *out, const struct cdp_time *since,
                        struct cdp_counts *counts, struct cdp_err *err)
 {
-    unsigned threads = l->opts.threads < MAX_THREADS ? l->opts.threads : MAX_THREADS, started = 0;
-    size_t size = (l->entries + 1) * sizeof(struct cdp_entry), range = l->opts.memory / 64 / (threads + 1);
-    struct writer w = {.l = l,
-                       .out = out,
-                       .row = cdp_mem_map(size, err),
-                       .range = range > RANGE         ? RANGE
-                                : range < LEAST_RANGE ? LEAST_RANGE
-                                                      : range,
-                       .seekable = cdp_out_seekable(out),
-                       .lock = PTHREAD_MUTEX_INITIALIZER,
-                       .turned = PTHREAD_COND_INITIALIZER};
-    pthread_t thread[MAX_THREADS];
+    unsigned threads = l->opts.threads < MAX_THREADS ? l->opts.threads : MAX_THREADS;
+    size_t size = (l->entries + 1) * sizeof(struct cdp_entry), range = l->opts.memory / 128 / (threads + 1);
+    struct writer w = {.l = l, .row = cdp_mem_map(size, err)};
+    int rc = -1;
     if (!w.row)
         return -1;
     size_t shared = list_rows(&w, since, counts);
     cdp_entries_sort(w.row, w.n, shared);
-    while (started + 1 < threads && pthread_create(&thread[started], NULL, write_ranges, &w) == 0)
-        started++; /* fewer threads write the same */
-    write_ranges(&w);
-    for (unsigned i = 0; i < started; i++)
-        pthread_join(thread[i], NULL);
+    if (cut(&w,
+            range > RANGE         ? RANGE
+            : range < LEAST_RANGE ? LEAST_RANGE
+                                  : range,
+            err) == 0 &&
+        (w.ordered = cdp_ordered_new(out, threads, w.ranges, err)))
+        rc = write_rows(&w, threads, err);
     counts->out += w.n;
+    cdp_ordered_free(w.ordered);
+    free(w.start);
     cdp_mem_unmap(w.row, size);
-    if (w.failed)
-        *err = w.err;
-    return w.failed ? -1 : 0;
+    return rc;
 }
 
 /* ---- from an external sort ---- */

@@ -63,6 +63,13 @@ void cdp_ordered_free(struct cdp_ordered *o)
     free(o);
 }
 
+int cdp_ordered_end(const struct cdp_ordered *o, struct cdp_err *err)
+{
+    if (o->failed)
+        *err = o->err;
+    return o->failed ? -1 : 0;
+}
+
 struct cdp_piece *cdp_ordered_next(struct cdp_ordered *o)
 {
     struct slot *s = NULL;

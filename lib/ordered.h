@@ -21,6 +21,9 @@ struct cdp_ordered *cdp_ordered_new(struct cdp_out *out, unsigned threads, size_
                                     struct cdp_err *err);
 void cdp_ordered_free(struct cdp_ordered *o); /* NULL is allowed */
 
+/* When all threads are done: 0, or -1 and *err, the first failure. */
+int cdp_ordered_end(const struct cdp_ordered *o, struct cdp_err *err);
+
 /* The next piece to be made; waits for a buffer.  NULL where all have been given out, or after a failure. */
 struct cdp_piece *cdp_ordered_next(struct cdp_ordered *o);
 

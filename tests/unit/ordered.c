@@ -18,6 +18,8 @@ struct work {
     size_t bad;             /* the piece that cannot be made; PIECES: none */
     atomic_size_t made;     /* pieces, */
     atomic_size_t unfailed; /* and threads that ended without an error */
+    int rc;                 /* of the end, */
+    struct cdp_err err;     /* and what it says */
     atomic_size_t told;     /* threads that were told of the bad piece, or of a failed write */
 };
 
@@ -76,6 +78,7 @@ static void run(struct work *w, const char *path, unsigned threads)
         pthread_create(&id[i], NULL, thread, w);
     for (unsigned i = 0; i < threads; i++)
         pthread_join(id[i], NULL);
+    w->rc = cdp_ordered_end(w->o, &w->err);
     cdp_ordered_free(w->o);
 }
 
@@ -86,7 +89,7 @@ static void order(unsigned threads)
     struct cdp_buf want = {0};
     size_t n;
     run(&w, "out", threads);
-    ok(w.made == PIECES && w.unfailed == threads && cdp_out_close(w.out, &err) == 0,
+    ok(w.made == PIECES && w.rc == 0 && w.unfailed == threads && cdp_out_close(w.out, &err) == 0,
        "%u threads make %d pieces", threads, PIECES);
     for (size_t i = 0; i < PIECES; i++)
         text_of(i, &want);
@@ -100,11 +103,14 @@ static void failures(void)
 {
     struct work bad = {.bad = 1234}, full = {.bad = PIECES};
     run(&bad, "bad", THREADS);
-    ok(bad.made < PIECES && bad.told >= 1 && bad.told + bad.unfailed == THREADS,
+    ok(bad.rc < 0 && strcmp(bad.err.msg, "bad piece") == 0 && bad.made < PIECES && bad.told >= 1 &&
+           bad.told + bad.unfailed == THREADS,
        "a piece that cannot be made ends it, and is what is told");
     cdp_out_abort(bad.out);
     run(&full, "/dev/full", THREADS);
-    ok(full.made < PIECES && full.told >= 1 && full.told + full.unfailed == THREADS, "so does a full disk");
+    ok(full.rc < 0 && strstr(full.err.msg, "cannot write") && full.made < PIECES && full.told >= 1 &&
+           full.told + full.unfailed == THREADS,
+       "so does a full disk");
     cdp_out_abort(full.out);
 
     struct cdp_err err;
