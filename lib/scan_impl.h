@@ -346,6 +346,8 @@ static inline struct cdp_memo_key *recall(struct cdp_memo_key *last, const char 
     struct cdp_memo_key *k = last->next[0];
     if (LIKELY(stands(k, p, place)))
         return k;
+    if (*p == '}') /* the commonest that begins no key */
+        return NULL;
     k = last->next[1];
     if (stands(k, p, place)) {
         last->next[1] = last->next[0];
@@ -389,16 +391,15 @@ const char *SCAN_LINE(const struct cdp_plan *plan, struct cdp_memo *memo, const 
     const char *p = line, *start;
     uint8_t type;
     bool escaped;
-    *top = (struct frame){.place = CDP_MEMO_NOWHERE, .is = LINE};
+    top->place = CDP_MEMO_NOWHERE; /* the rest of this one is not looked at */
+    top->is = LINE;
     struct cdp_memo_key *last = memo ? &memo->first : &unknown; /* the key read last */
     struct cdp_memo_key *known;
     const char *text = NULL; /* where the text of the next key begins */
 
-    if (plan) {
-        want = &plan->root;
-        for (size_t i = 0; i < plan->width; i++)
-            fields[i] = (struct cdp_val){.p = line, .type = CDP_MISSING};
-    }
+    if (plan)
+        want =
+            &plan->root; /* all slots are its own or below it, so that all are cleared or filled by its value */
 
 value:
     start = p;
@@ -414,21 +415,21 @@ value:
         p = number(p, fault);
         if (UNLIKELY(!p))
             return NULL;
+    } else if (LIKELY(*p == '{')) {
+        if (UNLIKELY(top == stack + CDP_MAX_DEPTH))
+            FAULT(p, "nested deeper than 512");
+        if (UNLIKELY(want->belows))
+            clear_below(want, fields);
+        *++top = (struct frame){want, p, cdp_memo_place(want, CDP_MEMO_VALUE), 0, OBJECT};
+        text = ++p;
+        if ((known = recall(last, p, cdp_memo_place(want, CDP_MEMO_BRACE))))
+            goto known_key;
+        p = space(p);
+        if (*p != '}')
+            goto key;
+        goto close;
     } else {
         switch (*p) {
-        case '{':
-            if (UNLIKELY(top == stack + CDP_MAX_DEPTH))
-                FAULT(p, "nested deeper than 512");
-            if (UNLIKELY(want->belows))
-                clear_below(want, fields);
-            *++top = (struct frame){want, p, cdp_memo_place(want, CDP_MEMO_VALUE), 0, OBJECT};
-            text = ++p;
-            if ((known = recall(last, p, cdp_memo_place(want, CDP_MEMO_BRACE))))
-                goto known_key;
-            p = space(p);
-            if (*p != '}')
-                goto key;
-            goto close;
         case '[':
             if (UNLIKELY(top == stack + CDP_MAX_DEPTH))
                 FAULT(p, "nested deeper than 512");
@@ -489,12 +490,12 @@ after:
     }
     p = space(p);
     if (LIKELY(top->is == OBJECT)) {
+        if (LIKELY(*p == '}'))
+            goto close;
         if (LIKELY(*p == ',')) {
             p = space(p + 1);
             goto key;
         }
-        if (LIKELY(*p == '}'))
-            goto close;
         FAULT(p, *p == '\n' ? "the line ends inside an object" : "expected ',' or '}' after a value");
     }
     if (top->is == LINE)
@@ -517,7 +518,6 @@ close:
     }
     if (top > stack)
         goto after;
-    p = space(p);
     goto end;
 
 key:
@@ -538,7 +538,7 @@ key:
     goto value;
 
 end:
-    if (UNLIKELY(*p != '\n'))
+    if (UNLIKELY(*p != '\n') && *(p = space(p)) != '\n')
         FAULT(p, "unexpected text after the record");
     if (UNLIKELY(cdp_simd_any_high(high))) {
         const char *bad = utf8_fault(line, p);

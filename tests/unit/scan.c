@@ -16,6 +16,13 @@ static cdp_scan_fn scan_line_scalar;
 static cdp_scan_fn *tested;
 static struct cdp_memo *memo; /* of all lines that are scanned without a plan */
 
+/* What an earlier line left in the fields. */
+static void stale(const struct cdp_plan *plan, struct cdp_val *field)
+{
+    if (plan)
+        memset(field, 0xEE, cdp_plan_width(plan) * sizeof *field);
+}
+
 /* Scans without a memory, then with one that has seen the line: the answers are the same. */
 static const char *scan_line(const struct cdp_plan *plan, const char *line, struct cdp_val *field,
                              struct cdp_scan_fault *fault)
@@ -24,8 +31,10 @@ static const char *scan_line(const struct cdp_plan *plan, const char *line, stru
     struct cdp_val again[8];
     struct cdp_scan_fault other;
     struct cdp_memo *own = plan ? cdp_memo_new(&err) : memo;
+    stale(plan, field);
     const char *end = tested(plan, NULL, line, field, fault);
     for (int i = 0; i < 4; i++) {
+        stale(plan, again);
         bool same = tested(plan, own, line, again, &other) == end;
         for (size_t j = 0; end && plan && j < cdp_plan_width(plan); j++)
             same &= again[j].p == field[j].p && again[j].len == field[j].len &&
@@ -115,6 +124,12 @@ static void extraction(void)
     extract(".tags[1]", "{\"tags\":[\"a\", {\"x\":1}, 3]}", "{\"x\":1}");
     extract(".tags[1].x", "{\"tags\":[\"a\", {\"x\":1}, 3]}", "1");
     extract(".tags[3]", "{\"tags\":[1,2,3]}", NULL);
+    static const char *const other[] = {"{}",    "[]",   "[1]",  "7",           "-7",
+                                        "\"x\"", "true", "null", " {\"b\":{}} "};
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+        extract(".a", other[i], NULL);
+        extract(".a.b[2]", other[i], NULL);
+    }
     extract(".", " [1, 2] ", "[1, 2]");
     extract(".", "\"x\"", "\"x\"");
     extract(".[\"odd key\"]", "{\"odd key\":null}", "null");
