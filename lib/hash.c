@@ -19,10 +19,21 @@ void cdp_hash_seed(void)
     }
 }
 
-struct cdp_hash128 cdp_hash(const void *p, size_t n)
+static inline struct cdp_hash128 hash(const void *p, size_t n)
 {
     XXH128_hash_t h = XXH3_128bits_withSeed(p, n, seed);
     return (struct cdp_hash128){.hi = h.high64, .lo = h.low64};
+}
+
+/* Apart: it uses registers that a short key would have to save in vain. */
+static __attribute__((noinline)) struct cdp_hash128 hash_long(const void *p, size_t n)
+{
+    return hash(p, n);
+}
+
+struct cdp_hash128 cdp_hash(const void *p, size_t n)
+{
+    return n <= 16 ? hash(p, n) : hash_long(p, n);
 }
 
 uint64_t cdp_hash_stable(const void *p, size_t n)

@@ -59,36 +59,53 @@ static uint64_t get_big_endian(const unsigned char *p, unsigned bytes, unsigned 
     return u;
 }
 
-/* Numbers of up to 16 digits in plain notation, all digits at once; false where it is another one. */
-static bool put_short_number(const char *p, size_t n, struct cdp_buf *out)
+unsigned cdp_key_short_number(const char *p, size_t n, char out[CDP_KEY_SHORT])
 {
     uint64_t word[2];
     int32_t exp;
     bool neg = *p == '-';
     if (!cdp_swar_digits(p + neg, n - neg, word, &exp))
-        return false;
-    unsigned __int128 digits =
-        (unsigned __int128)(word[1] - CDP_SWAR_ZEROS) << 64 | (word[0] - CDP_SWAR_ZEROS);
-    if (digits == 0 || !cdp_buf_reserve(out, 9))
-        return false;
-    unsigned front = (unsigned)(word[0] != CDP_SWAR_ZEROS ? __builtin_ctzll((uint64_t)digits)
-                                                          : 64 + __builtin_ctzll((uint64_t)(digits >> 64))) /
-                     8;
-    digits >>= 8 * front;
-    uint64_t low = (uint64_t)digits, high = (uint64_t)(digits >> 64);
-    unsigned count = 16 - (unsigned)(high ? __builtin_clzll(high) : 64 + __builtin_clzll(low)) / 8;
-    int top = exp + 15 - (int)front;
+        return 0;
+    uint64_t low = word[0] - CDP_SWAR_ZEROS, high = word[1] - CDP_SWAR_ZEROS;
+    int top = exp + 15;
+    if (low == 0) {
+        low = high;
+        high = 0;
+        top -= 8;
+    }
+    if (low == 0) {
+        *out = KEY_ZERO;
+        return 1;
+    }
+    unsigned front =
+        (unsigned)__builtin_ctzll(low) & 56u; /* bits of the zeros before the first other digit */
+    low = low >> front | high << 1 << (63 - front);
+    high >>= front;
+    top -= (int)(front / 8);
     if (top < KEY_TINY + 1 - KEY_ONES)
-        return false;
-    uint64_t pairs = cdp_swar_pairs(low) | (uint64_t)cdp_swar_pairs(high) << 32;
-    unsigned bytes = (count + 1) / 2;
+        return 0;
+    uint64_t pairs = cdp_swar_pairs(low);
+    unsigned bytes = 4 - (unsigned)__builtin_clzll(low) / 16;
+    if (high) {
+        pairs |= (uint64_t)cdp_swar_pairs(high) << 32;
+        bytes = 8 - (unsigned)__builtin_clzll(high) / 16;
+    }
     pairs ^= UINT64_C(1) << (8 * (bytes - 1));
     pairs ^= neg ? UINT64_MAX : 0;
-    char *o = out->data + out->len;
-    o[0] = (char)(neg ? 0x80 - (KEY_ONES + top) : KEY_ONES + top);
-    memcpy(o + 1, &pairs, 8);
-    out->len += 1 + bytes;
-    return true;
+    /* The first byte in one word with those behind it: what reads them at once, a hash, need not wait for the store. */
+    uint64_t first = (uint64_t)(neg ? 0x80 - (KEY_ONES + top) : KEY_ONES + top);
+    uint64_t all[2] = {first | pairs << 8, pairs >> 56};
+    memcpy(out, all, sizeof all);
+    return 1 + bytes;
+}
+
+/* Appends a short number; false where it is none, or there is no room. */
+static inline bool put_short_number(const char *p, size_t n, struct cdp_buf *out)
+{
+    unsigned bytes =
+        cdp_buf_reserve(out, CDP_KEY_SHORT) ? cdp_key_short_number(p, n, out->data + out->len) : 0;
+    out->len += bytes;
+    return bytes != 0;
 }
 
 static int put_number(const char *p, size_t n, struct cdp_buf *out, struct cdp_err *err)
@@ -396,7 +413,7 @@ static int put_node(struct layout *l, size_t at, struct cdp_buf *out, struct cdp
     return 0;
 }
 
-static int put_any(struct cdp_val v, struct cdp_buf *out, struct cdp_err *err)
+static __attribute__((noinline)) int put_any(struct cdp_val v, struct cdp_buf *out, struct cdp_err *err)
 {
     size_t start = out->len;
     int rc;
@@ -420,6 +437,8 @@ static int put_any(struct cdp_val v, struct cdp_buf *out, struct cdp_err *err)
 
 int cdp_key_value(struct cdp_val v, struct cdp_buf *out, struct cdp_err *err)
 {
+    if (v.type == CDP_NUMBER && put_short_number(v.p, v.len, out))
+        return cdp_buf_check(out, err);
     if (v.type != CDP_STRING || v.escaped)
         return put_any(v, out, err);
     put_plain(v.p + 1, v.len - 2, out);

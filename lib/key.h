@@ -16,6 +16,12 @@
  * a number's exponent past 62 bits) or memory ran out, and nothing is appended. */
 int cdp_key_value(struct cdp_val v, struct cdp_buf *out, struct cdp_err *err);
 
+#define CDP_KEY_SHORT 16
+
+/* What cdp_key_value appends for a number (its text) of up to 16 characters in plain notation; returns its length, at most 9,
+ * and any bytes may follow.  0 where it is another number. */
+unsigned cdp_key_short_number(const char *p, size_t n, char out[CDP_KEY_SHORT]);
+
 /* Appends the encoding of an instant, and of decoded string bytes. */
 void cdp_key_time(struct cdp_time t, struct cdp_buf *out);
 void cdp_key_string(const char *s, size_t n, struct cdp_buf *out);

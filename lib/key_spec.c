@@ -160,19 +160,34 @@ static int hash_scratch(struct cdp_buf *tmp, size_t from, struct cdp_hash128 *ha
     return 0;
 }
 
+/* The general way. */
+static __attribute__((noinline)) int hash_encoding(const struct cdp_keyspec *spec,
+                                                   const struct cdp_val *fields, enum cdp_key_missing missing,
+                                                   struct cdp_buf *tmp, struct cdp_hash128 *hash,
+                                                   struct cdp_err *err)
+{
+    size_t from = tmp->len;
+    int rc = cdp_keyspec_encode(spec, fields, missing, tmp, err);
+    return rc ? rc : hash_scratch(tmp, from, hash, err);
+}
+
+static __attribute__((noinline)) int hash_escaped(struct cdp_val v, struct cdp_buf *tmp,
+                                                  struct cdp_hash128 *hash, struct cdp_err *err)
+{
+    size_t from = tmp->len;
+    cdp_buf_reserve(tmp, 1); /* the text may be empty */
+    cdp_val_decode(v, tmp);
+    return hash_scratch(tmp, from, hash, err);
+}
+
 /* The decoded text alone is hashed, as it lies in the line in general. */
 static int hash_string(struct cdp_val v, struct cdp_buf *tmp, struct cdp_hash128 *hash, struct cdp_err *err)
 {
     const uint64_t string = 0x9E3779B97F4A7C15u; /* so that no encoding of anything else is the same */
-    if (v.escaped) {
-        size_t from = tmp->len;
-        cdp_buf_reserve(tmp, 1); /* the text may be empty */
-        cdp_val_decode(v, tmp);
-        if (hash_scratch(tmp, from, hash, err) < 0)
-            return -1;
-    } else {
+    if (!v.escaped)
         *hash = cdp_hash(v.p + 1, v.len - 2);
-    }
+    else if (hash_escaped(v, tmp, hash, err) < 0)
+        return -1;
     hash->lo ^= string;
     return 0;
 }
@@ -181,10 +196,16 @@ int cdp_keyspec_hash(const struct cdp_keyspec *spec, const struct cdp_val *field
                      enum cdp_key_missing missing, struct cdp_buf *tmp, struct cdp_hash128 *hash,
                      struct cdp_err *err)
 {
-    const struct cdp_keypart *only = spec->n == 1 && spec->part->as == CDP_KEY_VALUE ? spec->part : NULL;
-    if (only && fields[only->slot].type == CDP_STRING)
-        return hash_string(fields[only->slot], tmp, hash, err);
-    size_t from = tmp->len;
-    int rc = cdp_keyspec_encode(spec, fields, missing, tmp, err);
-    return rc ? rc : hash_scratch(tmp, from, hash, err);
+    const struct cdp_keypart *only = spec->part;
+    if (spec->n != 1 || only->as != CDP_KEY_VALUE || only->desc)
+        return hash_encoding(spec, fields, missing, tmp, hash, err);
+    struct cdp_val v = fields[only->slot];
+    if (v.type == CDP_STRING)
+        return hash_string(v, tmp, hash, err);
+    char number[CDP_KEY_SHORT];
+    unsigned n = v.type == CDP_NUMBER ? cdp_key_short_number(v.p, v.len, number) : 0;
+    if (n == 0)
+        return hash_encoding(spec, fields, missing, tmp, hash, err);
+    *hash = cdp_hash(number, n);
+    return 0;
 }
