@@ -43,29 +43,28 @@ static const char *bad_line(struct cdp_batch *b, const char *p, const struct cdp
         b->priv->counts.blank++;
         return next;
     }
-    b->priv->counts.in++;
     if (add_reject(b, (uint32_t)b->lines, (size_t)(fault->at - p) + 1, "json", fault->what, p,
                    cdp_flow_line_length(p, (size_t)(next - p)), err) < 0)
         return NULL;
     return next;
 }
 
-/* For one more record. */
-static int make_room(struct cdp_batch *b, struct cdp_err *err)
+/* For more records, and as many items: one look at the room serves both. */
+static __attribute__((noinline)) int make_room(struct cdp_batch *b, struct cdp_err *err)
 {
     struct cdp_batch_private *own = b->priv;
-    if (b->records == own->line_cap) {
-        uint32_t *more = cdp_mem_grow(own->line_of, &own->line_cap, own->line_cap + 1, sizeof *more, err);
-        if (!more)
+    size_t cap = own->line_cap, size = own->run->ops->item_size;
+    uint32_t *line_of = cdp_mem_grow(own->line_of, &cap, cap + 1, sizeof *line_of, err);
+    if (!line_of)
+        return -1;
+    own->line_of = line_of;
+    if (size) {
+        void *item = cdp_mem_grow(b->item, &own->item_cap, cap, size, err);
+        if (!item)
             return -1;
-        own->line_of = more;
+        b->item = item;
     }
-    if (own->run->ops->item_size && b->items == own->item_cap) {
-        void *more = cdp_mem_grow(b->item, &own->item_cap, own->item_cap + 1, own->run->ops->item_size, err);
-        if (!more)
-            return -1;
-        b->item = more;
-    }
+    own->line_cap = cap;
     return 0;
 }
 
@@ -74,7 +73,6 @@ static int good_line(struct cdp_batch *b, struct cdp_rec *r, struct cdp_err *err
 {
     struct cdp_batch_private *own = b->priv;
     struct cdp_flow_private *run = own->run;
-    own->counts.in++;
     if (run->where && !run->ops->every) {
         int yes = cdp_expr_test(run->where, own->scratch, r->fields, r->line, r->len, err);
         if (yes < 0)
@@ -86,13 +84,13 @@ static int good_line(struct cdp_batch *b, struct cdp_rec *r, struct cdp_err *err
     }
     if (!run->ops->record)
         return 0;
-    if (make_room(b, err) < 0)
+    if (b->records == own->line_cap && make_room(b, err) < 0)
         return -1;
     own->line_of[b->records] = (uint32_t)b->lines;
     r->index = b->records;
     size_t size = run->ops->item_size, bytes = b->bytes.len;
     if (size)
-        r->item = memset((char *)b->item + b->items * size, 0, size);
+        r->item = (char *)b->item + b->items * size;
     int verdict = run->ops->record(run->tool, b, r, err);
     if (verdict < 0 || cdp_buf_check(&b->bytes, err) < 0)
         return -1;
@@ -148,6 +146,7 @@ int cdp_flow_scan(struct cdp_batch *b, struct cdp_err *err)
             return -1;
         p = next;
     }
+    own->counts.in = b->lines - own->counts.blank;
     return run->ops->end ? run->ops->end(run->tool, b, err) : 0;
 }
 

@@ -30,8 +30,8 @@ struct cdp_rec {
     struct cdp_expr_scratch
         *scratch; /* reset before each batch: values made with it live until the batch is done */
     void *
-        item; /* zeroed, the next of the batch's items: counts if the verdict is keep; what was added to the batch's bytes
-                   goes with it otherwise */
+        item; /* the next of the batch's items, to be filled: counts if the verdict is keep; what was added to the batch's
+                   bytes goes with it otherwise */
     uint32_t index; /* 0, 1, … among the batch's records for which record was called */
 };
 

@@ -62,7 +62,8 @@ static bool falls_short(const struct cdp_set *set, size_t slots)
     return slots / 4 * 3 < set->expected && fits(set, slots * 2) && slots * 2 * sizeof *set->slot <= FORESEEN;
 }
 
-static int grow(struct cdp_set *set, struct cdp_err *err)
+/* Apart, so that cdp_set_add need not save registers for it. */
+static __attribute__((noinline)) int grow(struct cdp_set *set, struct cdp_err *err)
 {
     struct cdp_set next = *set;
     do {

@@ -36,7 +36,7 @@ static inline size_t cdp_set_home(const struct cdp_set *set, struct cdp_hash128 
     return (size_t)(h.hi >> set->shift) & ~(size_t)(CDP_SET_LINE - 1);
 }
 
-/* Brings the slot into the cache: to be called a dozen keys ahead. */
+/* Brings the slot into the cache: to be called two dozen keys ahead. */
 static inline void cdp_set_prefetch(const struct cdp_set *set, struct cdp_hash128 h)
 {
     __builtin_prefetch(&set->slot[cdp_set_home(set, h)], 1);

@@ -209,6 +209,21 @@ in' ]
     [ "$status" -eq 1 ]
 }
 
+@test "--missing pass: what was kept of one block's records is not there in the next" {
+    awk 'BEGIN { for (i = 0; i < 40000; i++) print "{\"x\":1}"; for (i = 0; i < 40000; i++) printf "{\"id\":%d}\n", i % 7 }' >in
+    for keep in first last; do
+        run_tool cdp-dedup --threads 1 -k id --missing pass --keep $keep --stats stats in
+        [ "$status" -eq 0 ]
+        [ "${#lines[@]}" -eq 40007 ]
+        [ "$(grep -c id <<<"$output")" -eq 7 ]
+        balanced stats
+    done
+    grep -v x in >old
+    run_tool cdp-dedup --threads 1 -k id --missing pass --against in old
+    [ "$status" -eq 0 ]
+    [ -z "$output" ]
+}
+
 @test "malformed lines: the position, or the reject file" {
     printf '%s\n' '{"id":1}' '{"id" 2}' '' '{"id":3}' >in
     run_tool cdp-dedup -k id in

@@ -126,10 +126,9 @@ static int identify(void *tool, struct cdp_batch *b, const struct cdp_rec *r, st
     int rc = d->seen
                  ? hash_for_file(d, b, r, &item->hash, err)
                  : cdp_keyspec_hash(&d->key, r->fields, CDP_KEY_MISSING_ERROR, &b->bytes, &item->hash, err);
-    if (rc == 1 && d->opt.missing != MISSING_REJECT) {
-        item->keyless = true;
+    item->keyless = rc == 1 && d->opt.missing != MISSING_REJECT;
+    if (item->keyless)
         return d->opt.missing == MISSING_PASS ? CDP_REC_KEEP : CDP_REC_DROP;
-    }
     if (rc)
         return err->exit == CDP_EXIT_DATA ? CDP_REC_REJECT : -1;
     return CDP_REC_KEEP;
@@ -142,6 +141,7 @@ static int record(void *tool, struct cdp_batch *b, const struct cdp_rec *r, stru
     item->line = r->line;
     item->len = (uint32_t)r->full;
     item->rank = (uint32_t)b->bytes.len;
+    item->rank_len = 0;
     int verdict = identify(tool, b, r, err);
     if (verdict != CDP_REC_KEEP || d->rank.n == 0 || item->keyless)
         return verdict;
@@ -191,7 +191,7 @@ static int decide(struct dedup *d, struct cdp_batch *b, const struct item *it, s
     return d->choose ? postpone(d, b, it, err) : cdp_batch_emit(b, it->line, it->len, 1, err);
 }
 
-#define AHEAD 12 /* keys between the prefetch of a slot and its use */
+#define AHEAD 24 /* keys between the prefetch of a slot and its use */
 
 static int apply(void *tool, struct cdp_batch *b, struct cdp_err *err)
 {
