@@ -4,17 +4,26 @@
  * bytes take their place and the group is sorted again (J. Bentley and R. Sedgewick, Fast algorithms for sorting and
  * searching strings, SODA 1997; caching: W.-K. Ng and K. Kakehi, 2007).  A key is so touched once for each eight bytes that
  * others share with it, and one outlier that shortens the common prefix costs one more round, not a comparison of keys
- * at every step.  The 64-bit sort is an in-place radix sort from the highest bit in which the group differs (P. McIlroy,
- * K. Bostic and M. D. McIlroy, Engineering radix sort, 1993), so that timestamps fill all 256 buckets.
+ * at every step.
  *
- * Memory: 4 KiB of stack for each of at most 9 radix levels; the depth of groups in groups is the binary logarithm of n,
- * because the largest group is sorted by iteration. */
+ * The 64-bit sort is a radix sort whose digits are made of those bits alone in which the group differs, the highest first:
+ * keys are mostly ASCII, where half of the bits are the same in all digits.  A group of up to SMALL entries is spread by
+ * two digits at once, the lower first, to the stack and back, without a branch that depends on a key.  A larger one is
+ * permuted in place by one (P. McIlroy, K. Bostic and M. D. McIlroy, Engineering radix sort, 1993), by swaps that do not
+ * wait for each other.
+ *
+ * Memory: 72 KiB of stack while a small group is spread, and 240 bytes for each of at most 22 levels of digits; the
+ * depth of groups in groups is the binary logarithm of n, because the largest group is sorted by iteration. */
 #include "lib/sort_entry.h"
 
 #include <stdbool.h>
 
-#define LEAF 24 /* insertion sort by prefix */
-#define FEW 12  /* insertion sort by whole keys */
+#define LEAF 24       /* insertion sort by prefix */
+#define FEW 3         /* insertion sort by whole keys */
+#define SMALL 4096    /* spread by way of the stack: 64 KiB */
+#define SMALL_BITS 11 /* of a digit of a small group, at most */
+#define LARGE_BITS 8  /* of a digit of a large group; more of them were not faster */
+#define RUNS 3        /* of adjacent bits in a digit */
 #define AHEAD 12
 
 static void insert_prefix(struct cdp_entry *e, size_t n)
@@ -39,22 +48,102 @@ static void insert_whole(struct cdp_entry *e, size_t n, size_t same)
     }
 }
 
-/* Puts every entry into the bucket of its digit: cycles, each entry moved once. */
-static void permute(struct cdp_entry *e, size_t *head, const size_t *end, unsigned shift)
+/* A digit: up to RUNS runs of adjacent bits of a prefix, moved together. */
+struct digit {
+    uint64_t mask[RUNS];
+    unsigned shift[RUNS], bits;
+};
+
+static inline unsigned digit_of(const struct digit *d, uint64_t prefix)
 {
-    for (unsigned b = 0; b < 256; b++) {
-        while (head[b] < end[b]) {
-            struct cdp_entry x = e[head[b]];
-            unsigned d = (unsigned)(x.prefix >> shift) & 255;
-            while (d != b) {
-                struct cdp_entry y = e[head[d]];
-                e[head[d]++] = x;
-                x = y;
-                d = (unsigned)(x.prefix >> shift) & 255;
-            }
-            e[head[b]++] = x;
-        }
+    uint64_t v = 0;
+    for (unsigned r = 0; r < RUNS; r++)
+        v |= prefix >> d->shift[r] & d->mask[r];
+    return (unsigned)v;
+}
+
+/* Takes the highest set bits, at most `most`, out of *bits, for a digit. */
+static struct digit take_digit(uint64_t *bits, unsigned most)
+{
+    struct digit d = {0};
+    unsigned low[RUNS], len[RUNS], runs = 0;
+    for (; runs < RUNS && *bits && d.bits < most; runs++) {
+        unsigned above = (unsigned)__builtin_clzll(*bits);
+        uint64_t gaps = ~(*bits << above);
+        unsigned ones = gaps ? (unsigned)__builtin_clzll(gaps) : 64;
+        len[runs] = ones < most - d.bits ? ones : most - d.bits;
+        low[runs] = 64 - above - len[runs];
+        *bits &= (UINT64_C(1) << low[runs]) - 1;
+        d.bits += len[runs];
     }
+    unsigned at = d.bits;
+    for (unsigned r = 0; r < runs; r++) {
+        at -= len[r];
+        d.mask[r] = ((UINT64_C(1) << len[r]) - 1) << at;
+        d.shift[r] = low[r] - at;
+    }
+    return d;
+}
+
+/* Puts every entry into the bucket of its digit, in place.  Not inlined, so that recursion does not keep its stack. */
+__attribute__((noinline)) static void permute(struct cdp_entry *e, size_t n, struct digit digit)
+{
+    size_t head[1 << LARGE_BITS] = {0}, end[1 << LARGE_BITS], at = 0;
+    for (size_t i = 0; i < n; i++)
+        head[digit_of(&digit, e[i].prefix)]++;
+    for (size_t b = 0; b < 1 << LARGE_BITS; b++) {
+        size_t count = head[b];
+        head[b] = at;
+        end[b] = at += count;
+    }
+    for (size_t b = 0; b < 1 << LARGE_BITS; b++)
+        while (head[b] < end[b])
+            for (size_t i = head[b]; i < end[b]; i++) {
+                struct cdp_entry x = e[i];
+                size_t to = head[digit_of(&digit, x.prefix)]++;
+                e[i] = e[to];
+                e[to] = x;
+            }
+}
+
+/* Turns counts into where each bucket begins. */
+static void add_up(uint16_t *count, unsigned bits)
+{
+    unsigned at = 0;
+    for (size_t b = 0; b < (size_t)1 << bits; b++) {
+        unsigned n = count[b];
+        count[b] = (uint16_t)at;
+        at += n;
+    }
+}
+
+/* Sorts up to SMALL entries by two digits.  Not inlined, as above. */
+__attribute__((noinline)) static void spread(struct cdp_entry *e, size_t n, struct digit high,
+                                             struct digit low)
+{
+    struct cdp_entry aside[SMALL];
+    uint16_t by_high[1 << SMALL_BITS], by_low[1 << SMALL_BITS];
+    memset(by_high, 0, sizeof *by_high << high.bits);
+    memset(by_low, 0, sizeof *by_low << low.bits);
+    for (size_t i = 0; i < n; i++) {
+        by_high[digit_of(&high, e[i].prefix)]++;
+        by_low[digit_of(&low, e[i].prefix)]++;
+    }
+    add_up(by_high, high.bits);
+    add_up(by_low, low.bits);
+    for (size_t i = 0; i < n; i++)
+        aside[by_low[digit_of(&low, e[i].prefix)]++] = e[i];
+    for (size_t i = 0; i < n; i++)
+        e[by_high[digit_of(&high, aside[i].prefix)]++] = aside[i];
+}
+
+/* The end of the group that begins at `from`, of prefixes that are equal in these bits. */
+static size_t group_end(const struct cdp_entry *e, size_t n, size_t from, uint64_t bits)
+{
+    size_t to = from + 1;
+    while (to < n && ((e[to].prefix ^ e[from].prefix) & bits) == 0)
+        to++;
+    return to;
 }
 
 static void sort_prefix(struct cdp_entry *e, size_t n)
@@ -63,55 +152,56 @@ static void sort_prefix(struct cdp_entry *e, size_t n)
         insert_prefix(e, n);
         return;
     }
+    size_t sorted = 1;
+    while (sorted < n && e[sorted - 1].prefix <= e[sorted].prefix)
+        sorted++;
+    if (sorted == n)
+        return;
     uint64_t differ = 0;
-    bool sorted = true;
-    for (size_t i = 1; i < n; i++) {
+    for (size_t i = 1; i < n; i++)
         differ |= e[i].prefix ^ e[0].prefix;
-        sorted &= e[i - 1].prefix <= e[i].prefix;
+    uint64_t left = differ;
+    if (n <= SMALL) {
+        unsigned most = 64 - (unsigned)__builtin_clzll(n);
+        most = most < SMALL_BITS ? most : SMALL_BITS;
+        struct digit high = take_digit(&left, most), low = take_digit(&left, most);
+        spread(e, n, high, low);
+    } else {
+        permute(e, n, take_digit(&left, LARGE_BITS));
     }
-    if (sorted)
+    if (!left)
         return;
-    unsigned bits = 64 - (unsigned)__builtin_clzll(differ), shift = bits > 8 ? bits - 8 : 0;
-    size_t head[256] = {0}, end[256];
-    for (size_t i = 0; i < n; i++)
-        head[(e[i].prefix >> shift) & 255]++;
-    size_t at = 0;
-    for (unsigned b = 0; b < 256; b++) {
-        size_t count = head[b];
-        head[b] = at;
-        end[b] = at += count;
-    }
-    permute(e, head, end, shift);
-    if (shift == 0)
-        return;
-    for (unsigned b = 0; b < 256; b++) {
-        size_t from = b ? end[b - 1] : 0;
-        if (end[b] - from > 1)
-            sort_prefix(e + from, end[b] - from);
+    for (size_t from = 0, to; from < n; from = to) {
+        to = group_end(e, n, from, differ ^ left);
+        if (to - from > 1)
+            sort_prefix(e + from, to - from);
     }
 }
 
-/* Caches the key bytes at `depth`.  False where no key reaches that far. */
-static bool load_key(struct cdp_entry *e, size_t n, size_t depth)
+/* Eight bytes of an entry's key from `depth`, zeros where it ends.  What lies behind the key, its head, is read with it, so
+ * that its length is no branch. */
+static inline uint64_t prefix_of(struct cdp_entry e, struct cdp_entry_head h, size_t depth)
+{
+    size_t at = depth < h.key_len ? depth : h.key_len, len = h.key_len - at;
+    uint64_t behind = len < 8 ? UINT64_MAX >> 8 * len : 0;
+    return cdp_entry_prefix(cdp_entry_key(e, h) + at, 8, 0) & ~behind;
+}
+
+/* Caches the key bytes at `depth`.  False where no key reaches that far.  As many entries as `after` follow these and may
+ * be the next whose keys are wanted. */
+static bool load_key(struct cdp_entry *e, size_t n, size_t after, size_t depth)
 {
     bool any = false;
     for (size_t i = 0; i < n; i++) {
-        if (i + AHEAD < n)
+        if (i + AHEAD < n + after) { /* the end of its key, and its head */
             __builtin_prefetch(cdp_entry_payload(e[i + AHEAD]) - 64);
+            __builtin_prefetch(cdp_entry_payload(e[i + AHEAD]) - sizeof(struct cdp_entry_head));
+        }
         struct cdp_entry_head h = cdp_entry_head(e[i]);
-        e[i].prefix = cdp_entry_prefix(cdp_entry_key(e[i], h), h.key_len, depth);
+        e[i].prefix = prefix_of(e[i], h, depth);
         any |= h.key_len > depth;
     }
     return any;
-}
-
-/* The end of the group of equal prefixes that begins at `from`. */
-static size_t group_end(const struct cdp_entry *e, size_t n, size_t from)
-{
-    size_t to = from + 1;
-    while (to < n && e[to].prefix == e[from].prefix)
-        to++;
-    return to;
 }
 
 /* Keys that are equal but for zeros at their ends: the shorter first, then by sequence number. */
@@ -121,18 +211,18 @@ static void sort_ends(struct cdp_entry *e, size_t n)
         e[i].prefix = cdp_entry_head(e[i]).key_len;
     sort_prefix(e, n);
     for (size_t from = 0, to; from < n; from = to) {
-        to = group_end(e, n, from);
+        to = group_end(e, n, from, UINT64_MAX);
         for (size_t i = from; i < to; i++)
             e[i].prefix = cdp_entry_head(e[i]).seq;
         sort_prefix(e + from, to - from);
     }
 }
 
-/* Sorts entries whose keys agree in their first `depth` bytes.  Leaves the prefixes as they fall. */
-static void sort_group(struct cdp_entry *e, size_t n, size_t depth)
+/* Sorts entries whose keys agree in their first `depth` bytes; `after` as above.  Leaves the prefixes as they fall. */
+static void sort_group(struct cdp_entry *e, size_t n, size_t after, size_t depth)
 {
     while (n > FEW) {
-        if (!load_key(e, n, depth)) {
+        if (!load_key(e, n, after, depth)) {
             sort_ends(e, n);
             return;
         }
@@ -140,7 +230,7 @@ static void sort_group(struct cdp_entry *e, size_t n, size_t depth)
         depth += 8;
         size_t largest = 0, largest_n = 0;
         for (size_t from = 0, to; from < n; from = to) {
-            to = group_end(e, n, from);
+            to = group_end(e, n, from, UINT64_MAX);
             size_t other = from, other_n = to - from;
             if (other_n > largest_n) {
                 other = largest;
@@ -149,10 +239,11 @@ static void sort_group(struct cdp_entry *e, size_t n, size_t depth)
                 largest_n = to - from;
             }
             if (other_n > 1)
-                sort_group(e + other, other_n, depth);
+                sort_group(e + other, other_n, 0, depth);
         }
         e += largest;
         n = largest_n;
+        after = 0;
     }
     if (n > 1)
         insert_whole(e, n, depth);
@@ -160,14 +251,14 @@ static void sort_group(struct cdp_entry *e, size_t n, size_t depth)
 
 void cdp_entries_sort(struct cdp_entry *e, size_t n, size_t skip)
 {
-    load_key(e, n, skip);
+    load_key(e, n, 0, skip);
     sort_prefix(e, n);
     for (size_t from = 0, to; from < n; from = to) {
-        to = group_end(e, n, from);
+        to = group_end(e, n, from, UINT64_MAX);
         if (to - from == 1)
             continue;
         uint64_t prefix = e[from].prefix;
-        sort_group(e + from, to - from, skip + 8);
+        sort_group(e + from, to - from, n - to, skip + 8);
         for (size_t i = from; i < to; i++)
             e[i].prefix = prefix;
     }
