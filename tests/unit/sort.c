@@ -8,6 +8,8 @@
 #include "lib/sort_tree.h"
 #include "tap.h"
 
+#include "draw.h"
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -26,16 +28,6 @@ struct data {
     struct record *r;
     size_t n;
 };
-
-static uint64_t state = 1;
-
-static uint64_t draw(void)
-{
-    uint64_t z = state += 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
-}
 
 static int by_key(const void *a, const void *b)
 {

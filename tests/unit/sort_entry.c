@@ -4,19 +4,11 @@
 #include "lib/key.h"
 #include "tap.h"
 
+#include "draw.h"
+
 #include <stdlib.h>
 
 #define LONGEST 64 /* bytes of a key */
-
-static uint64_t state = 1;
-
-static uint64_t draw(void)
-{
-    uint64_t z = state += 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
-}
 
 /* ---- keys ---- */
 
