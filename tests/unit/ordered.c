@@ -43,7 +43,8 @@ static int make(struct work *w, struct cdp_piece *p, struct cdp_err *err)
     size_t half = p->buf.len / 2;
     if (cdp_ordered_turn(w->o, p, err) < 0 || cdp_out_write(w->out, p->buf.data, half, err) < 0)
         return -1;
-    memmove(p->buf.data, p->buf.data + half, p->buf.len - half);
+    if (half)
+        memmove(p->buf.data, p->buf.data + half, p->buf.len - half);
     p->buf.len -= half;
     return 0;
 }
