@@ -15,9 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH 512 /* records brought in at a time */
-#define RUN 16    /* of them with one key that are brought in together */
-#define PROBE 8   /* one in so many is compared with the one before it where keys do not repeat */
+#define BATCH 512              /* records brought in at a time */
+#define RUN 16                 /* of them with one key that are an entry, at most */
+#define PROBE 8                /* entries between two looks whether keys repeat */
 #define BATCH_BYTES (1u << 20) /* and bytes of their keys and operands, roughly */
 #define PARTS_PER_THREAD 2
 #define MOST_PARTS 256

@@ -1,9 +1,11 @@
 /* agg_end: the rows of all groups in the order of their keys.
  *
  * A sample of the keys says where ranges of keys begin; each group goes to its range; the ranges are sorted and written as
- * rows, by all threads, which go out in order (a sample sort; lib/ordered).  What was spilled takes the way of agg_spill.c instead.
+ * rows, by all threads, which go out in order (a sample sort; lib/ordered).  What was spilled takes the way of agg_spill.c
+ * instead.
  *
- * Memory: 34 bytes a group, when the sets and indexes that only records need are given back; the rows of two ranges a thread. */
+ * Memory: 34 bytes a group, when the sets and indexes that only records need are given back; the rows of two ranges a
+ * thread. */
 #include "lib/agg_impl.h"
 
 #include "lib/mem.h"
@@ -248,37 +250,37 @@ static int scatter(struct team *t, struct cdp_err *err)
     return 0;
 }
 
-static int write_range(struct team *t, size_t range, struct cdp_agg_row *row, struct cdp_err *err)
+/* What a thread has to make rows with. */
+struct row_maker {
+    struct team *team;
+    struct cdp_agg_row row;
+};
+
+static int make_rows(void *arg, struct cdp_piece *rows, struct cdp_err *err)
 {
-    struct cdp_entry *e = t->entry + t->start[range];
-    size_t n = t->start[range + 1] - t->start[range];
+    struct row_maker *w = arg;
+    const struct team *t = w->team;
+    size_t from = t->start[rows->number], n = t->start[rows->number + 1] - from;
+    struct cdp_entry *e = t->entry + from;
     cdp_entries_sort(e, n, t->skip);
+    w->row.out = &rows->buf;
     for (size_t i = 0; i < n; i++) {
         if (i + AHEAD < n) {
             const char *g = (const char *)cdp_agg_entry_group(e[i + AHEAD]);
             for (int line = -64; line <= 128; line += 64)
                 __builtin_prefetch(g + line);
         }
-        if (cdp_agg_row_write(row, &t->a->part[e[i].ref >> 48], cdp_agg_entry_group(e[i]), err) < 0)
+        if (cdp_agg_row_write(&w->row, &t->a->part[e[i].ref >> 48], cdp_agg_entry_group(e[i]), err) < 0)
             return -1;
     }
     return 0;
 }
 
-static int write_ranges(struct team *t, struct cdp_err *err)
+static int write_rows(struct team *t, struct cdp_err *err)
 {
-    struct cdp_agg_row row = {.agg = t->a};
-    struct cdp_piece *rows;
-    int rc = 0;
-    while (rc == 0 && (rows = cdp_ordered_next(t->ordered))) {
-        row.out = &rows->buf;
-        rc = write_range(t, rows->number, &row, err);
-        if (rc == 0)
-            rc = cdp_ordered_done(t->ordered, rows, err);
-        else
-            cdp_ordered_fail(t->ordered, err);
-    }
-    cdp_agg_row_free(&row);
+    struct row_maker w = {t, {.agg = t->a}};
+    int rc = cdp_ordered_make(t->ordered, make_rows, &w, err);
+    cdp_agg_row_free(&w.row);
     return rc;
 }
 
@@ -295,7 +297,7 @@ static int finish_memory(struct cdp_agg *a, struct cdp_out *out, struct cdp_err 
     if (run(&t, scatter, err) < 0)
         goto done;
     t.ordered = cdp_ordered_new(out, a->opts.threads, t.ranges, err);
-    rc = t.ordered ? run(&t, write_ranges, err) : -1;
+    rc = t.ordered ? run(&t, write_rows, err) : -1;
 done:
     cdp_ordered_free(t.ordered);
     for (size_t i = 0; t.gathered && i < a->parts; i++) {

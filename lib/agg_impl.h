@@ -90,8 +90,7 @@ struct cdp_agg_part {
     size_t sets;
     size_t heap;    /* bytes that states own outside of the arena */
     size_t counted; /* bytes of all that, as last added to the table's total */
-    uint32_t
-        last; /* the group made last, from which the others are found in the order of memory; 0: there is none */
+    uint32_t last;  /* the group made last, from which the others are found in the order of memory; 0: none */
     uint32_t common; /* how many leading bytes its key shares with all others */
     struct cdp_buf tmp, tmp2;
 };
@@ -344,11 +343,10 @@ struct cdp_agg {
     size_t bys, by_cap;
     struct cdp_agg_item *item;
     size_t items, item_cap;
-    size_t states; /* bytes of a group's states */
-    size_t reach;  /* of a group with its states and short kept values */
-    size_t sets;   /* of a part */
-    struct cdp_agg_step
-        *step; /* for each item: the folds, then the others, which keep values beside the groups */
+    size_t states;             /* bytes of a group's states */
+    size_t reach;              /* of a group with its states and short kept values */
+    size_t sets;               /* of a part */
+    struct cdp_agg_step *step; /* the folds', then those of items that keep values beside the groups */
     size_t folds;
 
     struct cdp_agg_part *part;

@@ -39,8 +39,8 @@ static size_t chunk_bytes(unsigned c)
     return (size_t)8 << c;
 }
 
-#define BEHIND                                                                                               \
-    (CDP_BUF_WIDE / 8) /* units at a chunk's end that are not given out: what is in it can be read widely */
+/* Units at a chunk's end that are not given out, so that what is in it can be read widely. */
+#define BEHIND (CDP_BUF_WIDE / 8)
 
 /* Goes on in a chunk that has so many units. */
 static int next_chunk(struct cdp_agg_arena *a, size_t units, struct cdp_err *err)

@@ -1,8 +1,8 @@
 /* latest_write: the rows, in the order of their keys (a part of latest).
  *
  * From memory: entries are sorted by lib/sort_entry; then each thread takes the next range of them and gathers its lines,
- * which go out in order (lib/ordered).  Neighbours that are close to each other in a
- * file, too, are read in one go.  From an external sort: one after the other, the greatest of each key. */
+ * which go out in order (lib/ordered).  Neighbours that are close to each other in a file, too, are read in one go.  From
+ * an external sort: one after the other, the greatest of each key. */
 #include "lib/latest_impl.h"
 #include "lib/mem.h"
 #include "lib/ordered.h"
@@ -77,10 +77,12 @@ static int gather_neighbours(const struct writer *w, size_t i, size_t j, size_t 
     return 0;
 }
 
-static int gather(const struct writer *w, size_t range, struct cdp_buf *b, struct cdp_err *err)
+static int gather(void *arg, struct cdp_piece *piece, struct cdp_err *err)
 {
-    size_t to = w->start[range + 1];
-    for (size_t i = w->start[range], j; i < to; i = j) {
+    const struct writer *w = arg;
+    struct cdp_buf *b = &piece->buf;
+    size_t to = w->start[piece->number + 1];
+    for (size_t i = w->start[piece->number], j; i < to; i = j) {
         if (i + AHEAD < w->n)
             __builtin_prefetch(cdp_entry_payload(w->row[i + AHEAD]) - sizeof(struct cdp_entry_head));
         struct cdp_entry_head head = cdp_entry_head(w->row[i]);
@@ -126,16 +128,8 @@ static int cut(struct writer *w, size_t range, struct cdp_err *err)
 static void *write_ranges(void *arg)
 {
     struct writer *w = arg;
-    struct cdp_piece *piece;
-    struct cdp_err err;
-    int rc = 0;
-    while (rc == 0 && (piece = cdp_ordered_next(w->ordered))) {
-        rc = gather(w, piece->number, &piece->buf, &err);
-        if (rc == 0)
-            rc = cdp_ordered_done(w->ordered, piece, &err);
-        else
-            cdp_ordered_fail(w->ordered, &err);
-    }
+    struct cdp_err err; /* is kept there */
+    cdp_ordered_make(w->ordered, gather, w, &err);
     return NULL;
 }
 
@@ -195,12 +189,8 @@ static int write_table(struct cdp_latest *l, struct cdp_out *out, const struct c
         return -1;
     size_t shared = list_rows(&w, since, counts);
     cdp_entries_sort(w.row, w.n, shared);
-    if (cut(&w,
-            range > RANGE         ? RANGE
-            : range < LEAST_RANGE ? LEAST_RANGE
-                                  : range,
-            err) == 0 &&
-        (w.ordered = cdp_ordered_new(out, threads, w.ranges, err)))
+    range = range > RANGE ? RANGE : range < LEAST_RANGE ? LEAST_RANGE : range;
+    if (cut(&w, range, err) == 0 && (w.ordered = cdp_ordered_new(out, threads, w.ranges, err)))
         rc = write_rows(&w, threads, err);
     counts->out += w.n;
     cdp_ordered_free(w.ordered);

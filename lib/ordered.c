@@ -1,4 +1,5 @@
-/* ordered: see ordered.h. */
+/* ordered: see ordered.h.  A piece has the slot of its number modulo the slots, from when it is given out until it is
+ * written. */
 #include "lib/ordered.h"
 
 #include "lib/mem.h"
@@ -7,9 +8,8 @@
 #include <stdlib.h>
 
 struct slot {
-    struct cdp_piece piece; /* first: a piece is found in its slot */
-    bool made;
-    struct slot *next; /* among those that are free */
+    struct cdp_piece piece;
+    bool made; /* and not written yet */
 };
 
 struct cdp_ordered {
@@ -22,8 +22,6 @@ struct cdp_ordered {
     bool writing; /* by one thread, without the lock */
     bool failed;
     struct cdp_err err; /* the first failure */
-    struct slot *free;
-    struct slot **under_way; /* by number, modulo slots: a piece holds its slot until it is written */
     struct slot *slot;
 };
 
@@ -38,16 +36,10 @@ struct cdp_ordered *cdp_ordered_new(struct cdp_out *out, unsigned threads, size_
     pthread_mutex_init(&o->lock, NULL);
     pthread_cond_init(&o->changed, NULL);
     o->slot = cdp_mem_zalloc(o->slots, sizeof *o->slot, err);
-    o->under_way = cdp_mem_zalloc(o->slots, sizeof(struct slot *), err);
-    if (!o->slot || !o->under_way) {
-        cdp_ordered_free(o);
-        return NULL;
-    }
-    for (size_t i = 0; i < o->slots; i++) {
-        o->slot[i].next = o->free;
-        o->free = &o->slot[i];
-    }
-    return o;
+    if (o->slot)
+        return o;
+    cdp_ordered_free(o);
+    return NULL;
 }
 
 void cdp_ordered_free(struct cdp_ordered *o)
@@ -58,46 +50,8 @@ void cdp_ordered_free(struct cdp_ordered *o)
         cdp_buf_free(&o->slot[i].piece.buf);
     pthread_mutex_destroy(&o->lock);
     pthread_cond_destroy(&o->changed);
-    free(o->under_way);
     free(o->slot);
     free(o);
-}
-
-int cdp_ordered_end(const struct cdp_ordered *o, struct cdp_err *err)
-{
-    if (o->failed)
-        *err = o->err;
-    return o->failed ? -1 : 0;
-}
-
-struct cdp_piece *cdp_ordered_next(struct cdp_ordered *o)
-{
-    struct slot *s = NULL;
-    pthread_mutex_lock(&o->lock);
-    while (!o->free && !o->failed && o->next < o->pieces)
-        pthread_cond_wait(&o->changed, &o->lock);
-    if (!o->failed && o->next < o->pieces) {
-        s = o->free;
-        o->free = s->next;
-        s->made = false;
-        s->piece.number = o->next++;
-        cdp_buf_clear(&s->piece.buf);
-        o->under_way[s->piece.number % o->slots] = s;
-    }
-    pthread_mutex_unlock(&o->lock);
-    return s ? &s->piece : NULL;
-}
-
-int cdp_ordered_turn(struct cdp_ordered *o, const struct cdp_piece *p, struct cdp_err *err)
-{
-    pthread_mutex_lock(&o->lock);
-    while (o->turn != p->number && !o->failed)
-        pthread_cond_wait(&o->changed, &o->lock);
-    bool failed = o->failed;
-    if (failed)
-        *err = o->err;
-    pthread_mutex_unlock(&o->lock);
-    return failed ? -1 : 0;
 }
 
 /* Under the lock. */
@@ -109,39 +63,71 @@ static void fail(struct cdp_ordered *o, const struct cdp_err *err)
     pthread_cond_broadcast(&o->changed);
 }
 
-/* Is the piece that is next in order made, and nobody writing? */
-static struct slot *ready(const struct cdp_ordered *o)
+/* For the next piece; waits for one that is free.  NULL where all pieces have been given out, or after a failure. */
+static struct slot *next_slot(struct cdp_ordered *o)
 {
-    struct slot *s = o->under_way[o->turn % o->slots];
-    return !o->failed && !o->writing && s && s->made && s->piece.number == o->turn ? s : NULL;
+    struct slot *s = NULL;
+    pthread_mutex_lock(&o->lock);
+    while (!o->failed && o->next < o->pieces && o->next - o->turn == o->slots)
+        pthread_cond_wait(&o->changed, &o->lock);
+    if (!o->failed && o->next < o->pieces) {
+        s = &o->slot[o->next % o->slots];
+        s->piece.number = o->next++;
+        cdp_buf_clear(&s->piece.buf);
+    }
+    pthread_mutex_unlock(&o->lock);
+    return s;
 }
 
-int cdp_ordered_done(struct cdp_ordered *o, struct cdp_piece *p, struct cdp_err *err)
+/* Under the lock: writes what is made and next in order, if nobody does. */
+static void write_made(struct cdp_ordered *o)
 {
-    int rc = 0;
-    struct slot *s = (struct slot *)p;
-    pthread_mutex_lock(&o->lock);
-    s->made = true;
-    while ((s = ready(o))) {
+    struct slot *s;
+    while (!o->failed && !o->writing && (s = &o->slot[o->turn % o->slots])->made) {
+        struct cdp_err err;
         o->writing = true;
         pthread_mutex_unlock(&o->lock);
-        rc = cdp_out_write(o->out, s->piece.buf.data, s->piece.buf.len, err);
+        int rc = cdp_out_write(o->out, s->piece.buf.data, s->piece.buf.len, &err);
         pthread_mutex_lock(&o->lock);
         o->writing = false;
         if (rc < 0)
-            fail(o, err);
+            fail(o, &err);
+        s->made = false;
         o->turn++;
-        s->next = o->free;
-        o->free = s;
         pthread_cond_broadcast(&o->changed);
     }
-    pthread_mutex_unlock(&o->lock);
-    return rc;
 }
 
-void cdp_ordered_fail(struct cdp_ordered *o, const struct cdp_err *err)
+int cdp_ordered_make(struct cdp_ordered *o, int (*make)(void *arg, struct cdp_piece *p, struct cdp_err *err),
+                     void *arg, struct cdp_err *err)
+{
+    for (struct slot *s; (s = next_slot(o));) {
+        int rc = make(arg, &s->piece, err);
+        pthread_mutex_lock(&o->lock);
+        s->made = rc == 0;
+        if (rc < 0)
+            fail(o, err);
+        write_made(o);
+        pthread_mutex_unlock(&o->lock);
+    }
+    return cdp_ordered_end(o, err);
+}
+
+int cdp_ordered_turn(struct cdp_ordered *o, const struct cdp_piece *p, struct cdp_err *err)
 {
     pthread_mutex_lock(&o->lock);
-    fail(o, err);
+    while (o->turn != p->number && !o->failed)
+        pthread_cond_wait(&o->changed, &o->lock);
     pthread_mutex_unlock(&o->lock);
+    return cdp_ordered_end(o, err);
+}
+
+int cdp_ordered_end(struct cdp_ordered *o, struct cdp_err *err)
+{
+    pthread_mutex_lock(&o->lock);
+    bool failed = o->failed;
+    if (failed)
+        *err = o->err;
+    pthread_mutex_unlock(&o->lock);
+    return failed ? -1 : 0;
 }

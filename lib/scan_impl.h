@@ -397,9 +397,8 @@ const char *SCAN_LINE(const struct cdp_plan *plan, struct cdp_memo *memo, const 
     struct cdp_memo_key *known;
     const char *text = NULL; /* where the text of the next key begins */
 
-    if (plan)
-        want =
-            &plan->root; /* all slots are its own or below it, so that all are cleared or filled by its value */
+    if (plan) /* all slots are of its root or below, so that all are cleared or filled by the line's value */
+        want = &plan->root;
 
 value:
     start = p;

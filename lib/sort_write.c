@@ -112,10 +112,12 @@ struct writing {
     size_t buffer;
 };
 
+/* What a thread makes. */
 struct part {
+    const struct cdp_sort *sort;
     struct writing *w;
     struct cdp_piece *piece;
-    uint64_t records;
+    uint64_t records; /* of all its pieces */
 };
 
 /* In its turn, writes what the part has so far. */
@@ -178,15 +180,18 @@ static int copy_runs(struct part *p, struct cdp_merge *m, struct cdp_err *err)
     return rc;
 }
 
-static int fill_part(const struct cdp_sort *s, struct part *p, struct cdp_err *err)
+static int make_part(void *arg, struct cdp_piece *piece, struct cdp_err *err)
 {
+    struct part *p = arg;
+    const struct cdp_sort *s = p->sort;
     const struct splits *splits = &p->w->splits;
-    size_t i = p->piece->number;
+    size_t i = piece->number;
     const struct cdp_split *from = i ? &splits->split[i - 1] : NULL;
     const struct cdp_split *to = i < splits->n ? &splits->split[i] : NULL;
     bool unique = s->opts.unique;
-    if (!cdp_buf_reserve(&p->piece->buf, p->w->buffer))
-        return cdp_buf_check(&p->piece->buf, err);
+    p->piece = piece;
+    if (!cdp_buf_reserve(&piece->buf, p->w->buffer))
+        return cdp_buf_check(&piece->buf, err);
     struct cdp_merge *m = s->runs ? cdp_merge_runs(s->run, s->runs, unique, from, to, err)
                                   : cdp_merge_slices(s->slice, s->slices, s->skip, unique, from, to, err);
     if (!m)
@@ -199,15 +204,8 @@ static int fill_part(const struct cdp_sort *s, struct part *p, struct cdp_err *e
 static int write_parts(struct cdp_team *team, struct cdp_err *err)
 {
     struct cdp_sort *s = team->sort;
-    struct part part = {.w = team->job};
-    int rc = 0;
-    while (rc == 0 && (part.piece = cdp_ordered_next(part.w->ordered))) {
-        rc = fill_part(s, &part, err);
-        if (rc == 0)
-            rc = cdp_ordered_done(part.w->ordered, part.piece, err);
-        else
-            cdp_ordered_fail(part.w->ordered, err);
-    }
+    struct part part = {.sort = s, .w = team->job};
+    int rc = cdp_ordered_make(part.w->ordered, make_part, &part, err);
     pthread_mutex_lock(&s->lock);
     s->stats.out += part.records;
     pthread_mutex_unlock(&s->lock);

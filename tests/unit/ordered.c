@@ -31,21 +31,27 @@ static void text_of(size_t i, struct cdp_buf *b)
 }
 
 /* Every fifth piece leaves in two parts. */
-static int make(struct work *w, struct cdp_piece *p, struct cdp_err *err)
+static int make(void *arg, struct cdp_piece *p, struct cdp_err *err)
 {
+    struct work *w = arg;
     if (p->number == w->bad)
         return cdp_err_set(err, CDP_EXIT_DATA, "bad piece");
     text_of(p->number, &p->buf);
     if (p->number % 3 == 0)
         sched_yield();
-    if (p->number % 5 || cdp_buf_check(&p->buf, err) < 0)
-        return cdp_buf_check(&p->buf, err);
+    if (cdp_buf_check(&p->buf, err) < 0)
+        return -1;
+    if (p->number % 5) {
+        w->made++;
+        return 0;
+    }
     size_t half = p->buf.len / 2;
     if (cdp_ordered_turn(w->o, p, err) < 0 || cdp_out_write(w->out, p->buf.data, half, err) < 0)
         return -1;
     if (half)
         memmove(p->buf.data, p->buf.data + half, p->buf.len - half);
     p->buf.len -= half;
+    w->made++;
     return 0;
 }
 
@@ -53,16 +59,7 @@ static void *thread(void *arg)
 {
     struct work *w = arg;
     struct cdp_err err = {0};
-    struct cdp_piece *p;
-    int rc = 0;
-    while (rc == 0 && (p = cdp_ordered_next(w->o))) {
-        rc = make(w, p, &err);
-        if (rc < 0)
-            cdp_ordered_fail(w->o, &err);
-        else
-            rc = cdp_ordered_done(w->o, p, &err);
-        w->made += rc == 0;
-    }
+    int rc = cdp_ordered_make(w->o, make, w, &err);
     w->unfailed += rc == 0;
     w->told += rc < 0 && (strcmp(err.msg, "bad piece") == 0 || strstr(err.msg, "cannot write"));
     return NULL;
@@ -116,7 +113,7 @@ static void failures(void)
 
     struct cdp_err err;
     struct cdp_ordered *o = cdp_ordered_new(NULL, 2, 0, &err);
-    ok(o && !cdp_ordered_next(o), "no piece at all");
+    ok(o && cdp_ordered_make(o, NULL, NULL, &err) == 0 && cdp_ordered_end(o, &err) == 0, "no piece at all");
     cdp_ordered_free(o);
     cdp_ordered_free(NULL);
 }
