@@ -27,7 +27,7 @@
 
 struct cdp_agg *cdp_agg_new(const struct cdp_agg_opts *opts, struct cdp_plan *plan, struct cdp_err *err)
 {
-    struct cdp_agg *a = cdp_mem_zalloc(1, sizeof *a, err);
+    struct cdp_agg *a = cdp_mem_zalloc_apart(1, sizeof *a, err);
     if (!a)
         return NULL;
     a->opts = *opts;
@@ -97,7 +97,7 @@ int cdp_agg_start(struct cdp_agg *a, struct cdp_err *err)
     a->zero = cdp_mem_zalloc(1, sizeof *a->zero + a->states, err);
     a->budget = a->opts.memory / 4 * 3;
     size_t parts = count_parts(a);
-    a->part = cdp_mem_zalloc(parts, sizeof *a->part, err);
+    a->part = cdp_mem_zalloc_apart(parts, sizeof *a->part, err);
     if (!a->zero || !a->part)
         return -1;
     for (; a->parts < parts; a->parts++)
@@ -108,14 +108,14 @@ int cdp_agg_start(struct cdp_agg *a, struct cdp_err *err)
 
 struct cdp_agg_worker *cdp_agg_worker_new(struct cdp_agg *a, struct cdp_err *err)
 {
-    struct cdp_agg_worker *w = cdp_mem_zalloc(1, sizeof *w, err);
+    struct cdp_agg_worker *w = cdp_mem_zalloc_apart(1, sizeof *w, err);
     if (!w)
         return NULL;
     w->agg = a;
     w->id = atomic_fetch_add(&a->workers, 1);
-    w->start = cdp_mem_zalloc(a->parts + 1, sizeof *w->start, err);
-    w->late = cdp_mem_zalloc(a->parts, sizeof *w->late, err);
-    w->by = cdp_mem_zalloc(a->bys, sizeof *w->by, err);
+    w->start = cdp_mem_zalloc_apart(a->parts + 1, sizeof *w->start, err);
+    w->late = cdp_mem_zalloc_apart(a->parts, sizeof *w->late, err);
+    w->by = cdp_mem_zalloc_apart(a->bys, sizeof *w->by, err);
     if (!w->start || !w->late || !w->by || !cdp_buf_reserve(&w->bytes, 1)) {
         cdp_buf_check(&w->bytes, err);
         cdp_agg_worker_free(w);

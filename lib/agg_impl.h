@@ -16,6 +16,7 @@
 #include "lib/agg.h"
 #include "lib/hash.h"
 #include "lib/key.h"
+#include "lib/mem.h"
 #include "lib/num.h"
 #include "lib/sort_entry.h"
 #include "lib/table.h"
@@ -83,7 +84,7 @@ struct cdp_agg_tally {
 #define CDP_AGG_ITEM_BYTES 2
 
 struct cdp_agg_part {
-    pthread_mutex_t lock;
+    _Alignas(CDP_APART) pthread_mutex_t lock;
     struct cdp_agg_arena arena;
     struct cdp_agg_index groups, tallies;
     struct cdp_set *set; /* one for each count_distinct by hashes */
@@ -350,9 +351,9 @@ struct cdp_agg {
     size_t folds;
 
     struct cdp_agg_part *part;
-    size_t parts;          /* a power of two */
-    uint64_t budget;       /* bytes of all parts */
-    _Atomic uint64_t used; /* the same, in use */
+    size_t parts;                              /* a power of two */
+    uint64_t budget;                           /* bytes of all parts */
+    _Alignas(CDP_APART) _Atomic uint64_t used; /* the same, in use */
     _Atomic uint32_t workers;
     struct cdp_agg_group *zero; /* a group of the empty key with the states of no record */
 

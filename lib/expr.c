@@ -59,7 +59,7 @@ void cdp_expr_arena_free(struct cdp_expr_arena *a)
 
 struct cdp_expr_scratch *cdp_expr_scratch_new(struct cdp_err *err)
 {
-    return cdp_mem_zalloc(1, sizeof(struct cdp_expr_scratch), err);
+    return cdp_mem_zalloc_apart(1, sizeof(struct cdp_expr_scratch), err);
 }
 
 void cdp_expr_scratch_free(struct cdp_expr_scratch *s)

@@ -9,6 +9,7 @@
 
 #include "lib/expr.h"
 #include "lib/in.h"
+#include "lib/mem.h"
 #include "lib/opt.h"
 #include "lib/out.h"
 #include "lib/scan.h"
@@ -37,7 +38,7 @@ struct cdp_rec {
 
 /* A block on its way.  Tools read these members only. */
 struct cdp_batch {
-    struct cdp_flow *flow;
+    _Alignas(CDP_APART) struct cdp_flow *flow;
     void *worker; /* the tool's, see worker_open */
     struct cdp_block block;
     uint64_t lines;      /* lines of the block, blank and bad ones included */
@@ -87,8 +88,9 @@ struct cdp_flow {
     const struct cdp_tool *tool;
     struct cdp_common *common;
     struct cdp_plan *plan;
-    struct cdp_out *out;      /* standard output or -o */
-    struct cdp_counts counts; /* `out` and `dropped` are the tool's to count, except what emit and where do */
+    struct cdp_out *out; /* standard output or -o */
+    _Alignas(CDP_APART) struct cdp_counts
+        counts; /* `out` and `dropped` are the tool's to count, except what emit and where do */
     struct cdp_flow_private *priv;
 };
 

@@ -286,7 +286,7 @@ static void batch_close(struct cdp_batch *b)
 
 static int batch_open(struct cdp_batch *b, struct cdp_flow_private *run, struct cdp_err *err)
 {
-    struct cdp_batch_private *own = cdp_mem_zalloc(1, sizeof *own, err);
+    struct cdp_batch_private *own = cdp_mem_zalloc_apart(1, sizeof *own, err);
     if (!own)
         return -1;
     *b = (struct cdp_batch){.flow = run->flow, .priv = own};
@@ -311,7 +311,7 @@ static int thread_open(struct cdp_flow_thread *t, struct cdp_flow_private *run, 
 {
     t->run = run;
     t->memo = cdp_memo_new(err);
-    t->fields = cdp_mem_zalloc(cdp_plan_width(run->flow->plan) + 1, sizeof *t->fields, err);
+    t->fields = cdp_mem_zalloc_apart(cdp_plan_width(run->flow->plan) + 1, sizeof *t->fields, err);
     if (!t->memo || !t->fields)
         return -1;
     return run->ops->apply ? 0 : open_worker(run, &t->worker, err);

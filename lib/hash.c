@@ -1,6 +1,8 @@
 /* hash: see hash.h. */
 #include "lib/hash.h"
 
+#include "lib/mem.h"
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -8,20 +10,23 @@
 #include <time.h>
 #include <unistd.h>
 
-static uint64_t seed;
+/* Every record reads it: what is written elsewhere must not lie beside it. */
+static struct {
+    _Alignas(CDP_APART) uint64_t value;
+} seed;
 
 void cdp_hash_seed(void)
 {
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed) {
+    if (getrandom(&seed.value, sizeof seed.value, GRND_NONBLOCK) != (ssize_t)sizeof seed.value) {
         struct timespec ts; /* early in boot: less secret, still not the same twice */
         clock_gettime(CLOCK_MONOTONIC, &ts);
-        seed = (uint64_t)ts.tv_nsec * 0x9E3779B97F4A7C15u ^ (uint64_t)getpid();
+        seed.value = (uint64_t)ts.tv_nsec * 0x9E3779B97F4A7C15u ^ (uint64_t)getpid();
     }
 }
 
 static inline struct cdp_hash128 hash(const void *p, size_t n)
 {
-    XXH128_hash_t h = XXH3_128bits_withSeed(p, n, seed);
+    XXH128_hash_t h = XXH3_128bits_withSeed(p, n, seed.value);
     return (struct cdp_hash128){.hi = h.high64, .lo = h.low64};
 }
 

@@ -25,6 +25,21 @@ void *cdp_mem_zalloc(size_t count, size_t size, struct cdp_err *err)
     return p;
 }
 
+void *cdp_mem_zalloc_apart(size_t count, size_t size, struct cdp_err *err)
+{
+    size_t bytes = SIZE_MAX;
+    void *p = NULL;
+    if (size == 0 || count <= (SIZE_MAX - CDP_APART) / size) {
+        bytes = count * size / CDP_APART * CDP_APART + CDP_APART;
+        p = aligned_alloc(CDP_APART, bytes);
+    }
+    if (!p) {
+        cdp_err_nomem(err, bytes);
+        return NULL;
+    }
+    return memset(p, 0, bytes);
+}
+
 void *cdp_mem_resize(void *old, size_t size, struct cdp_err *err)
 {
     void *p = realloc(old, size ? size : 1);

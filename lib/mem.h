@@ -16,6 +16,14 @@
 void *cdp_mem_alloc(size_t size, struct cdp_err *err);
 void *cdp_mem_zalloc(size_t count, size_t size, struct cdp_err *err);
 void *cdp_mem_resize(void *old, size_t size, struct cdp_err *err);
+
+/* What one thread writes again and again lies in no cache line that another uses: a line that two cores want is fetched anew for
+ * each write.  Two lines of 64 bytes, as processors fetch them in pairs. */
+#define CDP_APART 128
+
+/* Zeroed memory that shares no such line; otherwise as cdp_mem_zalloc. */
+void *cdp_mem_zalloc_apart(size_t count, size_t size, struct cdp_err *err);
+
 char *cdp_mem_strndup(const char *s, size_t n, struct cdp_err *err);
 
 /* Grows an array geometrically: afterwards *cap >= need elements of `size` bytes.  Returns the array

@@ -67,7 +67,7 @@ const char *cdp_scan_memo(const struct cdp_plan *plan, struct cdp_memo *memo, co
 
 struct cdp_memo *cdp_memo_new(struct cdp_err *err)
 {
-    struct cdp_memo *memo = cdp_mem_zalloc(1, sizeof *memo, err);
+    struct cdp_memo *memo = cdp_mem_zalloc_apart(1, sizeof *memo, err);
     if (!memo)
         return NULL;
     memo->first.next[0] = memo->first.next[1] = &memo->key[0]; /* which has no place and is never met */

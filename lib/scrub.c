@@ -531,12 +531,12 @@ void cdp_scrub_clear(struct cdp_scrub_worker *w)
 
 struct cdp_scrub_worker *cdp_scrub_worker_new(const struct cdp_scrub *s, struct cdp_err *err)
 {
-    struct cdp_scrub_worker *w = cdp_mem_zalloc(1, sizeof *w, err);
+    struct cdp_scrub_worker *w = cdp_mem_zalloc_apart(1, sizeof *w, err);
     if (!w)
         return NULL;
-    w->trace = cdp_mem_zalloc(s->n, sizeof *w->trace, err);
-    w->nulls = cdp_mem_zalloc(s->n, sizeof *w->nulls, err);
-    w->leaks = cdp_mem_zalloc(s->n, sizeof *w->leaks, err);
+    w->trace = cdp_mem_zalloc_apart(s->n, sizeof *w->trace, err);
+    w->nulls = cdp_mem_zalloc_apart(s->n, sizeof *w->nulls, err);
+    w->leaks = cdp_mem_zalloc_apart(s->n, sizeof *w->leaks, err);
     if (w->trace && w->nulls && w->leaks)
         return w;
     cdp_scrub_worker_free(w);

@@ -41,9 +41,8 @@ struct cdp_sort *cdp_sort_new(const struct cdp_sort_opts *opts, struct cdp_err *
     size_t own = 2 * s->opts.threads * s->gather + s->opts.feeds * s->frame;
     size_t cap = cdp_sort_clamp(memory - own, memory / 4, memory) / s->opts.feeds;
     pthread_mutex_init(&s->lock, NULL);
-    s->feed = aligned_alloc(_Alignof(struct cdp_feed), s->opts.feeds * sizeof *s->feed);
+    s->feed = cdp_mem_zalloc_apart(s->opts.feeds, sizeof *s->feed, err);
     if (!s->feed) {
-        cdp_err_nomem(err, s->opts.feeds * sizeof *s->feed);
         cdp_sort_free(s);
         return NULL;
     }

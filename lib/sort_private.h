@@ -15,9 +15,9 @@
 #define CDP_SORT_REFERENCE 256 /* a common prefix is followed this far */
 
 struct cdp_feed {
-    _Alignas(64) char *base; /* records, [0, used) */
-    struct cdp_entry *entry; /* n of them */
-    size_t cap, used;        /* records and entries together may take cap */
+    _Alignas(CDP_APART) char *base; /* records, [0, used) */
+    struct cdp_entry *entry;        /* n of them */
+    size_t cap, used;               /* records and entries together may take cap */
     size_t base_size, entry_size;
     size_t n;
     unsigned epoch;

@@ -84,7 +84,7 @@ static void worker_close(void *tool, void *worker)
 static int worker_open(void *tool, void **worker, struct cdp_err *err)
 {
     struct tool *t = tool;
-    struct worker *w = cdp_mem_zalloc(1, sizeof *w, err);
+    struct worker *w = cdp_mem_zalloc_apart(1, sizeof *w, err);
     if (!w)
         return -1;
     w->agg = cdp_agg_worker_new(t->agg, err);

@@ -98,7 +98,7 @@ struct cat {
 static int worker_open(void *tool, void **worker, struct cdp_err *err)
 {
     (void)tool;
-    *worker = cdp_mem_zalloc(1, sizeof(struct cdp_envelope), err);
+    *worker = cdp_mem_zalloc_apart(1, sizeof(struct cdp_envelope), err);
     return *worker ? 0 : -1;
 }
 

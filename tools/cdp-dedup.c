@@ -96,8 +96,9 @@ struct dedup {
     struct cdp_flow flow;
     struct cdp_keyspec key, rank;
     enum keep keep;
-    struct cdp_set set;        /* keys seen: of this run with KEEP_FIRST, of --against and --seen always */
-    struct cdp_seen *seen;     /* the file of --seen */
+    struct cdp_seen *seen; /* the file of --seen */
+    _Alignas(CDP_APART) struct cdp_set
+        set;                   /* keys seen: of this run with KEEP_FIRST, of --against and --seen always */
     struct cdp_choose *choose; /* the records that are decided at the end */
     struct cdp_sort_opts sorter;
     struct cdp_out *dups;

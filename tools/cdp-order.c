@@ -100,7 +100,7 @@ struct worker {
 static int worker_open(void *tool, void **worker, struct cdp_err *err)
 {
     struct order *o = tool;
-    struct worker *w = cdp_mem_zalloc(1, sizeof *w, err);
+    struct worker *w = cdp_mem_zalloc_apart(1, sizeof *w, err);
     *worker = w;
     if (!w)
         return -1;

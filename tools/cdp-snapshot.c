@@ -119,7 +119,7 @@ struct tool {
 static int worker_open(void *tool, void **worker, struct cdp_err *err)
 {
     (void)tool;
-    *worker = cdp_mem_zalloc(1, sizeof(struct worker), err);
+    *worker = cdp_mem_zalloc_apart(1, sizeof(struct worker), err);
     return *worker ? 0 : -1;
 }
 

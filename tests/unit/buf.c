@@ -88,6 +88,15 @@ static void failure(void)
     ok(none && zeros, "no bytes are a block, too");
     free(none);
     free(zeros);
+    unsigned char *apart = cdp_mem_zalloc_apart(1, 129, &err), *beside = cdp_mem_zalloc_apart(3, 0, &err);
+    size_t wrong = (uintptr_t)apart % CDP_APART + (uintptr_t)beside % CDP_APART;
+    for (size_t i = 0; i < 2 * CDP_APART; i++) /* its lines are whole */
+        wrong += apart[i] != 0, apart[i] = 1;
+    ok(apart && beside && wrong == 0, "memory on lines of its own");
+    free(apart);
+    free(beside);
+    ok(!cdp_mem_zalloc_apart(SIZE_MAX / 8, 16, &err) && err.exit == CDP_EXIT_IO,
+       "and none whose size is no number");
     size_t size = (size_t)5 << 20;
     char *map = cdp_mem_map(size, &err);
     ok(map && map[0] == 0 && map[size - 1] == 0, "a large region of zeros");
