@@ -111,7 +111,7 @@ static size_t common_prefix(const struct cdp_agg *a)
 #define AHEAD 8 /* groups between a prefetch and its use */
 #define BYTES_AHEAD 1024
 
-/* Lists the groups of each part, with eight bytes of their keys. */
+/* Lists the groups of each part, with prefixes of their keys. */
 static int gather(struct team *t, struct cdp_err *err)
 {
     struct cdp_agg *a = t->a;
@@ -169,7 +169,7 @@ static int split_ranges(struct team *t, struct cdp_err *err)
         return -1;
     }
     size_t n = sample_groups(t, step, sample);
-    cdp_entries_sort(sample, n, t->skip);
+    cdp_entries_sort(sample, n, t->skip, false);
     for (size_t r = 1; r < t->ranges; r++)
         t->split[r - 1] = sample[n * r / t->ranges];
     free(sample);
@@ -262,7 +262,7 @@ static int make_rows(void *arg, struct cdp_piece *rows, struct cdp_err *err)
     const struct team *t = w->team;
     size_t from = t->start[rows->number], n = t->start[rows->number + 1] - from;
     struct cdp_entry *e = t->entry + from;
-    cdp_entries_sort(e, n, t->skip);
+    cdp_entries_sort(e, n, t->skip, false);
     w->row.out = &rows->buf;
     for (size_t i = 0; i < n; i++) {
         if (i + AHEAD < n) {

@@ -202,7 +202,8 @@ const struct cdp_entry *cdp_agg_row_classes(struct cdp_agg_row *row, const struc
         t = cdp_agg_at(&p->arena, ref);
         e[(*n)++] = (struct cdp_entry){.ref = (uint64_t)(uintptr_t)&t->count};
     }
-    cdp_entries_sort(row->classes, *n, 0);
+    cdp_entries_load(row->classes, *n, 0);
+    cdp_entries_sort(row->classes, *n, 0, false);
     return row->classes;
 }
 

@@ -188,7 +188,8 @@ static int write_table(struct cdp_latest *l, struct cdp_out *out, const struct c
     if (!w.row)
         return -1;
     size_t shared = list_rows(&w, since, counts);
-    cdp_entries_sort(w.row, w.n, shared);
+    cdp_entries_load(w.row, w.n, shared);
+    cdp_entries_sort(w.row, w.n, shared, false);
     range = range > RANGE ? RANGE : range < LEAST_RANGE ? LEAST_RANGE : range;
     if (cut(&w, range, err) == 0 && (w.ordered = cdp_ordered_new(out, threads, w.ranges, err)))
         rc = write_rows(&w, threads, err);

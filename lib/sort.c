@@ -47,7 +47,7 @@ struct cdp_sort *cdp_sort_new(const struct cdp_sort_opts *opts, struct cdp_err *
         return NULL;
     }
     for (unsigned i = 0; i < s->opts.feeds; i++)
-        s->feed[i] = (struct cdp_feed){.cap = cap, .policy = {.mode = opts->pack}};
+        s->feed[i] = (struct cdp_feed){.cap = cap, .placed = true, .policy = {.mode = opts->pack}};
     return s;
 }
 
@@ -166,7 +166,8 @@ static int spill(struct cdp_sort *s, struct cdp_feed *f, struct cdp_err *err)
 {
     if (f->n == 0)
         return 0;
-    cdp_entries_sort(f->entry, f->n, f->common);
+    cdp_entries_load(f->entry, f->stale, f->common);
+    cdp_entries_sort(f->entry, f->n, f->common, f->placed);
     struct cdp_run_writer *w = cdp_run_create(s->opts.tmpdir, s->frame, s->points, &f->policy, err);
     if (!w)
         return -1;
@@ -174,7 +175,7 @@ static int spill(struct cdp_sort *s, struct cdp_feed *f, struct cdp_err *err)
         cdp_run_abandon(w);
         return -1;
     }
-    f->n = f->used = 0;
+    f->n = f->used = f->stale = 0;
     return keep_run(s, w, 0, err);
 }
 
@@ -293,7 +294,10 @@ static inline void feed_common(struct cdp_feed *f, const unsigned char *key, siz
     }
     while (i < common && key[i] == f->reference[i])
         i++;
-    f->common = i;
+    if (i < f->common) {
+        f->common = i;
+        f->stale = f->n;
+    }
 }
 
 static void feed_first(struct cdp_feed *f, const void *key, size_t n)
@@ -317,8 +321,12 @@ int cdp_sort_add(struct cdp_sort *s, unsigned feed, const void *key, size_t key_
     if (f->added++ == 0)
         feed_first(f, key, key_len);
     feed_common(f, key, key_len);
-    char *at = f->base + f->used;
-    f->entry[f->n++] = cdp_entry_make(at, key, (uint32_t)key_len, seq, payload, (uint32_t)len);
+    f->placed &= seq > f->last || f->added == 1;
+    f->last = seq;
+    struct cdp_entry e =
+        cdp_entry_make(f->base + f->used, key, (uint32_t)key_len, seq, payload, (uint32_t)len);
+    e.prefix = cdp_entry_prefix(key, key_len, f->common);
+    f->entry[f->n++] = e;
     f->used += need;
     return 0;
 }
@@ -351,8 +359,10 @@ static int sort_slices(struct cdp_team *team, struct cdp_err *err)
     struct cdp_sort *s = team->sort;
     size_t i;
     (void)err;
-    while ((i = atomic_fetch_add(&team->next, 1)) < s->slices)
-        cdp_entries_sort(s->slice[i].entry, s->slice[i].n, s->skip);
+    while ((i = atomic_fetch_add(&team->next, 1)) < s->slices) {
+        cdp_entries_load(s->slice[i].entry, s->slice[i].stale, s->skip);
+        cdp_entries_sort(s->slice[i].entry, s->slice[i].n, s->skip, s->slice[i].placed);
+    }
     return 0;
 }
 
@@ -376,7 +386,14 @@ static int finish_in_memory(struct cdp_sort *s, struct cdp_err *err)
         struct cdp_feed *f = &s->feed[i];
         for (size_t from = 0; from < f->n; from += aim) {
             size_t left = f->n - from;
-            s->slice[s->slices++] = (struct cdp_slice){f->entry + from, left < aim ? left : aim};
+            size_t stale = s->skip < f->common ? f->n : f->stale;
+            size_t size = left < aim ? left : aim;
+            s->slice[s->slices++] = (struct cdp_slice){.entry = f->entry + from,
+                                                       .n = size,
+                                                       .stale = stale < from          ? 0
+                                                                : stale - from < size ? stale - from
+                                                                                      : size,
+                                                       .placed = f->placed};
         }
     }
     return cdp_team_run(s, (unsigned)(slices < threads ? slices : threads), sort_slices, NULL, err);

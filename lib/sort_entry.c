@@ -1,8 +1,8 @@
 /* sort_entry: see sort_entry.h.
  *
- * Multikey sort with eight cached bytes: entries are sorted by a 64-bit prefix; where prefixes are equal, the next eight key
- * bytes take their place and the group is sorted again (J. Bentley and R. Sedgewick, Fast algorithms for sorting and
- * searching strings, SODA 1997; caching: W.-K. Ng and K. Kakehi, 2007).  A key is so touched once for each eight bytes that
+ * Multikey sort with cached key bytes: entries are sorted by a 64-bit prefix; where prefixes are equal, the next key bytes
+ * take their place and the group is sorted again (J. Bentley and R. Sedgewick, Fast algorithms for sorting and
+ * searching strings, SODA 1997; caching: W.-K. Ng and K. Kakehi, 2007).  A key is so touched once for each prefix that
  * others share with it, and one outlier that shortens the common prefix costs one more round, not a comparison of keys
  * at every step.
  *
@@ -178,60 +178,41 @@ static void sort_prefix(struct cdp_entry *e, size_t n)
     }
 }
 
-/* Eight bytes of an entry's key from `depth`, zeros where it ends.  What lies behind the key, its head, is read with it, so
- * that its length is no branch. */
-static inline uint64_t prefix_of(struct cdp_entry e, struct cdp_entry_head h, size_t depth)
+/* Sets the prefixes.  As many entries as `after` follow these and may be the next whose keys are wanted. */
+static void load_keys(struct cdp_entry *e, size_t n, size_t after, size_t depth)
 {
-    size_t at = depth < h.key_len ? depth : h.key_len, len = h.key_len - at;
-    uint64_t behind = len < 8 ? UINT64_MAX >> 8 * len : 0;
-    return cdp_entry_prefix(cdp_entry_key(e, h) + at, 8, 0) & ~behind;
-}
-
-/* Caches the key bytes at `depth`.  False where no key reaches that far.  As many entries as `after` follow these and may
- * be the next whose keys are wanted. */
-static bool load_key(struct cdp_entry *e, size_t n, size_t after, size_t depth)
-{
-    bool any = false;
     for (size_t i = 0; i < n; i++) {
         if (i + AHEAD < n + after) { /* the end of its key, and its head */
             __builtin_prefetch(cdp_entry_payload(e[i + AHEAD]) - 64);
             __builtin_prefetch(cdp_entry_payload(e[i + AHEAD]) - sizeof(struct cdp_entry_head));
         }
-        struct cdp_entry_head h = cdp_entry_head(e[i]);
-        e[i].prefix = prefix_of(e[i], h, depth);
-        any |= h.key_len > depth;
+        e[i].prefix = cdp_entry_prefix_at(e[i], depth);
     }
-    return any;
 }
 
-/* Keys that are equal but for zeros at their ends: the shorter first, then by sequence number. */
-static void sort_ends(struct cdp_entry *e, size_t n)
+/* Sorts entries of one key.  Leaves the prefixes as they fall. */
+static void sort_equal(struct cdp_entry *e, size_t n, bool placed)
 {
     for (size_t i = 0; i < n; i++)
-        e[i].prefix = cdp_entry_head(e[i]).key_len;
+        e[i].prefix = placed ? (uint64_t)(uintptr_t)cdp_entry_payload(e[i]) : cdp_entry_head(e[i]).seq;
     sort_prefix(e, n);
-    for (size_t from = 0, to; from < n; from = to) {
-        to = group_end(e, n, from, UINT64_MAX);
-        for (size_t i = from; i < to; i++)
-            e[i].prefix = cdp_entry_head(e[i]).seq;
-        sort_prefix(e + from, to - from);
-    }
 }
 
 /* Sorts entries whose keys agree in their first `depth` bytes; `after` as above.  Leaves the prefixes as they fall. */
-static void sort_group(struct cdp_entry *e, size_t n, size_t after, size_t depth)
+static void sort_group(struct cdp_entry *e, size_t n, size_t after, size_t depth, bool placed)
 {
     while (n > FEW) {
-        if (!load_key(e, n, after, depth)) {
-            sort_ends(e, n);
-            return;
-        }
+        load_keys(e, n, after, depth);
         sort_prefix(e, n);
-        depth += 8;
+        depth += CDP_ENTRY_STEP;
         size_t largest = 0, largest_n = 0;
         for (size_t from = 0, to; from < n; from = to) {
             to = group_end(e, n, from, UINT64_MAX);
             size_t other = from, other_n = to - from;
+            if (other_n > 1 && cdp_entry_ends(e[from].prefix)) {
+                sort_equal(e + from, other_n, placed);
+                continue;
+            }
             if (other_n > largest_n) {
                 other = largest;
                 other_n = largest_n;
@@ -239,7 +220,7 @@ static void sort_group(struct cdp_entry *e, size_t n, size_t after, size_t depth
                 largest_n = to - from;
             }
             if (other_n > 1)
-                sort_group(e + other, other_n, 0, depth);
+                sort_group(e + other, other_n, 0, depth, placed);
         }
         e += largest;
         n = largest_n;
@@ -249,16 +230,23 @@ static void sort_group(struct cdp_entry *e, size_t n, size_t after, size_t depth
         insert_whole(e, n, depth);
 }
 
-void cdp_entries_sort(struct cdp_entry *e, size_t n, size_t skip)
+void cdp_entries_load(struct cdp_entry *e, size_t n, size_t depth)
 {
-    load_key(e, n, 0, skip);
+    load_keys(e, n, 0, depth);
+}
+
+void cdp_entries_sort(struct cdp_entry *e, size_t n, size_t skip, bool placed)
+{
     sort_prefix(e, n);
     for (size_t from = 0, to; from < n; from = to) {
         to = group_end(e, n, from, UINT64_MAX);
         if (to - from == 1)
             continue;
         uint64_t prefix = e[from].prefix;
-        sort_group(e + from, to - from, n - to, skip + 8);
+        if (cdp_entry_ends(prefix))
+            sort_equal(e + from, to - from, placed);
+        else
+            sort_group(e + from, to - from, n - to, skip + CDP_ENTRY_STEP, placed);
         for (size_t i = from; i < to; i++)
             e[i].prefix = prefix;
     }

@@ -5,13 +5,14 @@
 #ifndef CDP_SORT_ENTRY_H
 #define CDP_SORT_ENTRY_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 struct cdp_entry {
-    uint64_t prefix; /* eight key bytes, big end first */
+    uint64_t prefix; /* of its key at some depth: see cdp_entry_prefix */
     uint64_t ref;    /* low 48 bits: the payload's address; high 16: its length, 65,535 for that or more */
 };
 
@@ -62,18 +63,51 @@ static inline struct cdp_entry cdp_entry_make(char *at, const void *key, uint32_
     return (struct cdp_entry){0, high << 48 | (uint64_t)(uintptr_t)to};
 }
 
-/* Eight bytes of a key from `at`, zeros where it ends. */
-static inline uint64_t cdp_entry_prefix(const unsigned char *key, size_t len, size_t at)
+/* A prefix is CDP_ENTRY_STEP bytes of a key from a depth on, zeros where it ends, big end first, and in the lowest byte how many
+ * there are; CDP_ENTRY_MORE if others follow.  Prefixes of one depth are ordered like keys that agree up to there, and
+ * where two are equal and nothing follows, the keys are. */
+#define CDP_ENTRY_STEP 7
+#define CDP_ENTRY_MORE 8
+
+static inline bool cdp_entry_ends(uint64_t prefix)
 {
+    return (prefix & 0xFF) != CDP_ENTRY_MORE;
+}
+
+/* n < 8 bytes, big end first, zeros behind. */
+static inline uint64_t cdp_entry_few(const unsigned char *p, size_t n)
+{
+    if (n >= 4) {
+        uint32_t front, back;
+        memcpy(&front, p, 4);
+        memcpy(&back, p + n - 4, 4);
+        return (uint64_t)be32toh(front) << 32 | (uint64_t)be32toh(back) << (64 - 8 * n);
+    }
     uint64_t v = 0;
-    if (len >= at + 8)
-        memcpy(&v, key + at, 8);
-    else if (len > at)
-        memcpy(&v, key + at, len - at);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    v = __builtin_bswap64(v);
-#endif
+    for (size_t i = 0; i < n; i++)
+        v |= (uint64_t)p[i] << (56 - 8 * i);
     return v;
+}
+
+static inline uint64_t cdp_entry_prefix(const unsigned char *key, size_t len, size_t depth)
+{
+    size_t at = depth < len ? depth : len, left = len - at;
+    if (left < CDP_ENTRY_MORE)
+        return cdp_entry_few(key + at, left) | left;
+    uint64_t v;
+    memcpy(&v, key + at, sizeof v);
+    return (be64toh(v) & ~UINT64_C(0xFF)) | CDP_ENTRY_MORE;
+}
+
+/* The same of a record in memory, without a branch: behind its key its head can be read. */
+static inline uint64_t cdp_entry_prefix_at(struct cdp_entry e, size_t depth)
+{
+    struct cdp_entry_head h = cdp_entry_head(e);
+    size_t at = depth < h.key_len ? depth : h.key_len, left = h.key_len - at;
+    size_t bytes = left < CDP_ENTRY_STEP ? left : CDP_ENTRY_STEP;
+    uint64_t v;
+    memcpy(&v, cdp_entry_key(e, h) + at, sizeof v);
+    return (be64toh(v) & ~(UINT64_MAX >> 8 * bytes)) | (left < CDP_ENTRY_MORE ? left : CDP_ENTRY_MORE);
 }
 
 /* <0, 0, >0: by key, then by sequence number.  Both keys are known to agree in their first `same` bytes. */
@@ -106,9 +140,13 @@ static inline bool cdp_entry_repeats(struct cdp_entry a, struct cdp_entry b)
     return ah.key_len == bh.key_len && memcmp(cdp_entry_key(a, ah), cdp_entry_key(b, bh), ah.key_len) == 0;
 }
 
-/* Sorts entries by key, then sequence number, in place.  All keys agree in their first `skip` bytes; afterwards every
- * entry's prefix is that of its key at `skip`.  No allocation; less than 96 KiB of stack. */
-void cdp_entries_sort(struct cdp_entry *e, size_t n, size_t skip);
+/* Sets the prefixes: those at `depth`. */
+void cdp_entries_load(struct cdp_entry *e, size_t n, size_t depth);
+
+/* Sorts entries by key, then sequence number, in place.  All keys agree in their first `skip` bytes, and the prefixes are
+ * those at `skip`, before and after.  placed: records of one key lie in memory in the order of their sequence numbers,
+ * which then need not be looked at.  No allocation; less than 96 KiB of stack. */
+void cdp_entries_sort(struct cdp_entry *e, size_t n, size_t skip, bool placed);
 
 /* The first of n sorted entries (prefixes at `skip`) that is not before the split. */
 const struct cdp_entry *cdp_entries_bound(const struct cdp_entry *e, size_t n, const struct cdp_split *split,

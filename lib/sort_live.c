@@ -181,7 +181,7 @@ static int spill(struct cdp_live *l, struct cdp_err *err)
     struct cdp_run_writer *w = cdp_run_create(l->opts.tmpdir, l->frame, 2, &l->policy, err);
     if (!w)
         return -1;
-    cdp_entries_sort(l->heap, l->n, 0);
+    cdp_entries_sort(l->heap, l->n, 0, false);
     for (size_t i = 0; i < l->n; i++) { /* sorted, it is a heap still */
         struct cdp_entry_head h = cdp_entry_head(l->heap[i]);
         struct cdp_sorted r = {.key = cdp_entry_key(l->heap[i], h),

@@ -20,7 +20,10 @@ void cdp_merge_free(struct cdp_merge *m)
 static bool slice_before(const void *owner, uint32_t a, uint32_t b)
 {
     const struct cdp_merge *m = owner;
-    return cdp_entry_cmp(*m->cursor[a].e, *m->cursor[b].e, m->skip) < 0;
+    struct cdp_entry x = *m->cursor[a].e, y = *m->cursor[b].e;
+    if (cdp_entry_ends(x.prefix)) /* both: they are equal */
+        return cdp_entry_head(x).seq < cdp_entry_head(y).seq;
+    return cdp_entry_cmp(x, y, m->skip) < 0;
 }
 
 static bool run_before(const void *owner, uint32_t a, uint32_t b)

@@ -8,6 +8,8 @@
 struct cdp_slice {
     struct cdp_entry *entry;
     size_t n;
+    size_t stale; /* to be sorted: so many entries, the first ones, have no prefix yet */
+    bool placed;  /* see cdp_entries_sort */
 };
 
 struct cdp_cursor {

@@ -48,7 +48,7 @@ static int split_slices(const struct cdp_sort *s, size_t parts, struct splits *l
             sample[got++] = s->slice[i].entry[at];
         at -= s->slice[i].n;
     }
-    cdp_entries_sort(sample, got, s->skip);
+    cdp_entries_sort(sample, got, s->skip, false);
     int rc = 0;
     for (size_t i = SAMPLES; rc == 0 && i < got; i += SAMPLES) {
         struct cdp_sorted r;

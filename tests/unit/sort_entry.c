@@ -117,8 +117,8 @@ static int by_record(const void *a, const void *b)
     return cdp_entry_cmp(*(const struct cdp_entry *)a, *(const struct cdp_entry *)b, 0);
 }
 
-/* Entries whose keys all begin with one byte.  Their sequence numbers are in no order and differ in all bits. */
-static char *make(size_t kind, size_t n, struct cdp_entry *e)
+/* Entries whose keys all begin with one byte.  Sequence numbers are multiples of `step`, perhaps past 2^64. */
+static char *make(size_t kind, size_t n, uint64_t step, struct cdp_entry *e)
 {
     char *base = malloc(n * (LONGEST + sizeof(struct cdp_entry_head))), *at = base;
     struct cdp_buf key = {0};
@@ -131,20 +131,21 @@ static char *make(size_t kind, size_t n, struct cdp_entry *e)
             add_bits(differing[kind - BITS], &key);
         if (key.len > LONGEST)
             abort();
-        e[i] = cdp_entry_make(at, key.data, (uint32_t)key.len, i * UINT64_C(0x9E3779B97F4A7C15), "", 0);
+        e[i] = cdp_entry_make(at, key.data, (uint32_t)key.len, i * step, "", 0);
         at += key.len + sizeof(struct cdp_entry_head);
     }
     cdp_buf_free(&key);
     return base;
 }
 
-static bool sorts(size_t kind, size_t n, size_t skip)
+static bool sorts(size_t kind, size_t n, size_t skip, bool placed)
 {
     struct cdp_entry *e = malloc(n * sizeof *e), *want = malloc(n * sizeof *want);
-    char *base = make(kind, n, e);
+    char *base = make(kind, n, placed ? 1 : UINT64_C(0x9E3779B97F4A7C15), e);
     memcpy(want, e, n * sizeof *e);
     qsort(want, n, sizeof *want, by_record);
-    cdp_entries_sort(e, n, skip);
+    cdp_entries_load(e, n, skip);
+    cdp_entries_sort(e, n, skip, placed);
     bool good = true;
     for (size_t i = 0; i < n && good; i++) {
         struct cdp_entry_head h = cdp_entry_head(want[i]);
@@ -164,7 +165,8 @@ int main(void)
     static const size_t size[] = {1, 2, 3, 4, 24, 25, 26, 100, 1023, 1024, 2048, 4096, 4097, 65537};
     for (size_t kind = 0; kind < KINDS; kind++) {
         size_t good = 0, sizes = sizeof size / sizeof *size;
-        while (good < sizes && sorts(kind, size[good], 0) && sorts(kind, size[good], 1))
+        while (good < sizes && sorts(kind, size[good], 0, false) && sorts(kind, size[good], 1, false) &&
+               sorts(kind, size[good], 1, true))
             good++;
         if (kind < BITS)
             ok(good == sizes, "%s", kind_name[kind]);
@@ -173,7 +175,7 @@ int main(void)
         if (good < sizes)
             printf("#   of %zu entries\n", size[good]);
     }
-    cdp_entries_sort(NULL, 0, 0);
+    cdp_entries_sort(NULL, 0, 0, false);
     ok(true, "and none");
     return done();
 }
