@@ -397,7 +397,7 @@ static enum outcome act(const struct cdp_scrub *s, const struct cdp_scrub_field 
     case CDP_SCRUB_KEEP:
         if (f->flat && (v.type == CDP_ARRAY || v.type == CDP_OBJECT))
             return unusable(err, "an array or an object");
-        cdp_buf_add(&w->out, v.p, v.len);
+        cdp_buf_add_wide(&w->out, v.p, v.len);
         return DONE;
     case CDP_SCRUB_SHA256:
         return digest(f, NULL, w, v, err);
@@ -442,7 +442,7 @@ static enum outcome pass(const struct cdp_scrub *s, size_t i, struct cdp_scrub_w
     if (v.type == CDP_MISSING || f->action == CDP_SCRUB_DROP || (v.type == CDP_NULL && hashed))
         return DONE;
     size_t before = w->out.len;
-    cdp_buf_add(&w->out, f->prefix.data, f->prefix.len);
+    cdp_buf_add_wide(&w->out, f->prefix.data, f->prefix.len);
     trace->from = w->out.len;
     enum outcome o = DONE;
     if (v.type == CDP_NULL)

@@ -103,8 +103,8 @@ struct cdp_scrub_worker {
 struct cdp_scrub_worker *cdp_scrub_worker_new(const struct cdp_scrub *s, struct cdp_err *err);
 void cdp_scrub_worker_free(struct cdp_scrub_worker *w);
 
-/* Appends the record's line to w->out.  0; 1 where a value cannot be used (*err names the path, never the value; nothing
- * is appended); -1 where memory ran out. */
+/* Appends the record's line to w->out; behind the fields' text CDP_PAD bytes can be read.  0; 1 where a value cannot be used
+ * (*err names the path, never the value; nothing is appended); -1 where memory ran out. */
 int cdp_scrub_record(const struct cdp_scrub *s, struct cdp_scrub_worker *w, const struct cdp_val *fields,
                      struct cdp_err *err);
 
