@@ -496,8 +496,8 @@ static int extreme_add(const struct cdp_agg_place *at, void *state, const struct
         const char *old = cdp_agg_kept_bytes(at->part, kept);
         if (*old == '"' && !cdp_agg_kept_escaped(at->part, kept)) {
             int c = cdp_agg_compare_bytes(arg->p + 1, arg->len - 2, old + 1, kept->len - 2);
-            if (at->item->func->sign < 0 ? c >= 0 : c <= 0)
-                return 0;
+            bool wins = at->item->func->sign < 0 ? c < 0 : c > 0;
+            return wins ? cdp_agg_keep(at->part, state, NULL, 0, cdp_agg_arg_val(arg), err) : 0;
         }
     }
     return keep_better(at, state, cdp_agg_arg_val(arg), err);

@@ -32,7 +32,8 @@ static void begin_line(struct cdp_agg_row *row)
     row->began = row->out->len;
     for (size_t i = 0; i < a->bys; i++) {
         add_lead(row, &a->by[i].lead);
-        key = cdp_key_decode(key, row->out);
+        const unsigned char *end = cdp_key_decode_short(key, row->out);
+        key = end ? end : cdp_key_decode(key, row->out);
     }
     if (!a->bys && !a->items)
         cdp_buf_addc(row->out, '{');

@@ -25,6 +25,7 @@
 #include "lib/num_swar.h"
 #include "lib/simd.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -484,31 +485,8 @@ static const unsigned char *get_number(const unsigned char *p, struct cdp_buf *o
     return p + pairs;
 }
 
-#define SHORT 32
-
-/* A short string of ASCII that is written as it stands is copied while it is looked at: the byte behind its end, or NULL. */
-static const unsigned char *get_short(const unsigned char *s, struct cdp_buf *out)
-{
-    static const bool plain[256] = {[' '] = 1, ['!'] = 1, ['#' ... '['] = 1, [']' ... 0x7F] = 1};
-    if (!cdp_buf_reserve(out, SHORT + 2))
-        return NULL;
-    char *o = out->data + out->len;
-    size_t n = 0;
-    *o++ = '"';
-    for (; n < SHORT && plain[s[n]]; n++)
-        o[n] = (char)s[n];
-    if (n == SHORT || s[n] != KEY_STRING_END)
-        return NULL;
-    o[n] = '"';
-    out->len += n + 2;
-    return s + n + 1;
-}
-
 static const unsigned char *get_string(const unsigned char *p, struct cdp_buf *out)
 {
-    const unsigned char *end = get_short(p + 1, out);
-    if (end)
-        return end;
     const char *s = (const char *)p + 1;
     size_t n = strlen(s);
     if (!memchr(s, 1, n)) {
@@ -561,6 +539,40 @@ static const unsigned char *get_object(const unsigned char *p, struct cdp_buf *o
     }
     cdp_buf_addc(out, '}');
     return value;
+}
+
+/* Is one of n bytes, behind which seven can be read, 0x80 or above? */
+static inline bool any_high(const char *p, size_t n)
+{
+    uint64_t all = 0, word;
+    for (size_t i = 0; i < n; i += sizeof word) {
+        memcpy(&word, p + i, sizeof word);
+        all |= n - i < sizeof word ? htole64(word) << (64 - 8 * (n - i)) : word;
+    }
+    return (all & UINT64_C(0x8080808080808080)) != 0;
+}
+
+const unsigned char *cdp_key_decode_short(const unsigned char *p, struct cdp_buf *out)
+{
+    const char *s = (const char *)p + 1;
+    if (*p != KEY_STRING || !cdp_buf_reserve(out, CDP_KEY_WIDE + sizeof "\"\""))
+        return NULL;
+    char *o = out->data + out->len;
+    cdp_simd_high ignored = cdp_simd_none();
+    uint64_t stops = 0;
+    size_t n = 0;
+    for (; n < CDP_KEY_WIDE && !stops; n += CDP_SIMD_STRIDE) {
+        stops = cdp_simd_stops(s + n, &ignored);
+        memcpy(o + 1 + n, s + n, CDP_SIMD_STRIDE);
+    }
+    if (!stops)
+        return NULL;
+    n = n - CDP_SIMD_STRIDE + cdp_simd_first(stops);
+    if (s[n] != KEY_STRING_END || any_high(o + 1, n))
+        return NULL;
+    *o = o[n + 1] = '"';
+    out->len += n + 2;
+    return (const unsigned char *)s + n + 1;
 }
 
 const unsigned char *cdp_key_decode(const unsigned char *p, struct cdp_buf *out)

@@ -419,6 +419,30 @@ static void decoding(void)
 }
 
 /* Strings of 0 to 70 bytes, with each of these at each place, come back as emit writes them. */
+static bool plain_ascii(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)s[i] >= 0x80)
+            return false;
+    return true;
+}
+
+/* Does cdp_key_decode_short give that text, or no answer where it should not?  Bytes behind the encoding tell it nothing. */
+static bool decodes_short(const struct cdp_buf *key, const struct cdp_buf *want, bool should)
+{
+    char *copy = malloc(key->len + CDP_KEY_WIDE);
+    memcpy(copy, key->data, key->len);
+    memset(copy + key->len, 0xFF, CDP_KEY_WIDE);
+    struct cdp_buf json = {0};
+    const char *end = (const char *)cdp_key_decode_short((const unsigned char *)copy, &json);
+    bool good = should ? end == copy + key->len && json.len == want->len &&
+                             memcmp(json.data, want->data, want->len) == 0
+                       : !end && json.len == 0;
+    free(copy);
+    cdp_buf_free(&json);
+    return good;
+}
+
 static void decoded_strings(void)
 {
     static const char *const piece[] = {"a", "\"", "\\", "\n", "\x7f", "é", "\x01", "\xed\xa0\x80", "~", " "};
@@ -437,6 +461,8 @@ static void decoded_strings(void)
                 cdp_emit_string(&want, s, n);
                 wrong += (const char *)end != key.data + key.len || json.len != want.len ||
                          memcmp(json.data, want.data, want.len) != 0;
+                wrong +=
+                    !decodes_short(&key, &want, n < CDP_KEY_WIDE && want.len == n + 2 && plain_ascii(s, n));
                 cdp_buf_free(&key);
                 cdp_buf_free(&json);
                 cdp_buf_free(&want);
