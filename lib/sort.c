@@ -12,6 +12,7 @@
  * threads are left out, and small runs merged beforehand, until that is so. */
 #include "lib/sort.h"
 
+#include "lib/buf.h"
 #include "lib/mem.h"
 #include "lib/sort_private.h"
 
@@ -249,7 +250,7 @@ static int merge_full_levels(struct cdp_sort *s, struct cdp_run_policy *policy, 
 static int feed_map(struct cdp_feed *f, size_t need, struct cdp_err *err)
 {
     feed_release(f);
-    f->base_size = need > f->cap ? need : f->cap;
+    f->base_size = (need > f->cap ? need : f->cap) + CDP_BUF_WIDE; /* see sort_write.c */
     f->entry_size = (f->cap / CDP_ENTRY_COST + 1) * sizeof *f->entry;
     f->base = cdp_mem_map(f->base_size, err);
     f->entry = f->base ? cdp_mem_map(f->entry_size, err) : NULL;
@@ -276,7 +277,7 @@ static int make_room(struct cdp_sort *s, struct cdp_feed *f, size_t need, struct
         if (spill(s, f, err) < 0 || merge_full_levels(s, &f->policy, err) < 0)
             return -1;
     /* A region for one enormous record is not kept. */
-    if (f->n == 0 && (!f->base || need > f->base_size || f->base_size > f->cap))
+    if (f->n == 0 && (!f->base || need > f->base_size - CDP_BUF_WIDE || f->base_size - CDP_BUF_WIDE > f->cap))
         return feed_map(f, need, err);
     return 0;
 }

@@ -3,6 +3,7 @@
  * The order is cut into parts by splits, which are sampled from the slices in memory or taken from the runs' places.  Each
  * thread merges one part after the other from its own cursors into a buffer (lib/ordered).  A part that turns out larger than
  * that is written piecewise in its turn.  Lines in memory are fetched into the cache a batch before they are copied. */
+#include "lib/buf.h"
 #include "lib/mem.h"
 #include "lib/ordered.h"
 #include "lib/sort_private.h"
@@ -131,7 +132,8 @@ static int part_flush(struct part *p, struct cdp_err *err)
     return rc;
 }
 
-static inline int part_add(struct part *p, const char *payload, size_t len, struct cdp_err *err)
+/* wide: CDP_BUF_WIDE bytes of the payload can be read. */
+static inline int part_add(struct part *p, const char *payload, size_t len, bool wide, struct cdp_err *err)
 {
     struct cdp_buf *buf = &p->piece->buf;
     p->records++;
@@ -141,7 +143,10 @@ static inline int part_add(struct part *p, const char *payload, size_t len, stru
         if (p->w->buffer < len)
             return cdp_out_write(p->w->out, payload, len, err);
     }
-    memcpy(buf->data + buf->len, payload, len);
+    if (wide && len <= CDP_BUF_WIDE) /* without a call */
+        memcpy(buf->data + buf->len, payload, CDP_BUF_WIDE);
+    else
+        memcpy(buf->data + buf->len, payload, len);
     buf->len += len;
     return 0;
 }
@@ -164,7 +169,7 @@ static int gather(struct part *p, struct cdp_merge *m, struct cdp_err *err)
             size_t len = batch[i].ref >> 48;
             if (len == CDP_ENTRY_LONG)
                 len = cdp_entry_head(batch[i]).len;
-            if (part_add(p, cdp_entry_payload(batch[i]), len, err) < 0)
+            if (part_add(p, cdp_entry_payload(batch[i]), len, true, err) < 0)
                 return -1;
         }
     }
@@ -175,7 +180,7 @@ static int copy_runs(struct part *p, struct cdp_merge *m, struct cdp_err *err)
     struct cdp_sorted r;
     int rc;
     while ((rc = cdp_merge_next(m, &r, err)) == 1)
-        if (part_add(p, r.payload, r.len, err) < 0)
+        if (part_add(p, r.payload, r.len, false, err) < 0)
             return -1;
     return rc;
 }
@@ -190,7 +195,7 @@ static int make_part(void *arg, struct cdp_piece *piece, struct cdp_err *err)
     const struct cdp_split *to = i < splits->n ? &splits->split[i] : NULL;
     bool unique = s->opts.unique;
     p->piece = piece;
-    if (!cdp_buf_reserve(&piece->buf, p->w->buffer))
+    if (!cdp_buf_reserve(&piece->buf, p->w->buffer + CDP_BUF_WIDE))
         return cdp_buf_check(&piece->buf, err);
     struct cdp_merge *m = s->runs ? cdp_merge_runs(s->run, s->runs, unique, from, to, err)
                                   : cdp_merge_slices(s->slice, s->slices, s->skip, unique, from, to, err);
