@@ -167,7 +167,6 @@ static int spill(struct cdp_sort *s, struct cdp_feed *f, struct cdp_err *err)
 {
     if (f->n == 0)
         return 0;
-    cdp_entries_load(f->entry, f->stale, f->common);
     cdp_entries_sort(f->entry, f->n, f->common, f->placed);
     struct cdp_run_writer *w = cdp_run_create(s->opts.tmpdir, s->frame, s->points, &f->policy, err);
     if (!w)
@@ -176,7 +175,7 @@ static int spill(struct cdp_sort *s, struct cdp_feed *f, struct cdp_err *err)
         cdp_run_abandon(w);
         return -1;
     }
-    f->n = f->used = f->stale = 0;
+    f->n = f->used = 0;
     return keep_run(s, w, 0, err);
 }
 
@@ -282,6 +281,21 @@ static int make_room(struct cdp_sort *s, struct cdp_feed *f, size_t need, struct
     return 0;
 }
 
+/* The first n entries' prefixes are those at f->common: makes them those at `depth`, which is less.  What comes in front is the
+ * same for all keys, and the keys themselves need not be fetched. */
+static __attribute__((noinline)) void feed_rebase(const struct cdp_feed *f, struct cdp_entry *e, size_t n,
+                                                  size_t depth)
+{
+    size_t by = f->common - depth;
+    uint64_t count = 0xFF, front = cdp_entry_prefix(f->reference, f->common, depth) & ~count;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t old = e[i].prefix, bytes = by < CDP_ENTRY_STEP ? old >> 8 * by & ~count : 0;
+        uint64_t left = (old & count) + by;
+        bool more = !cdp_entry_ends(old) || left > CDP_ENTRY_MORE;
+        e[i].prefix = front | bytes | (more ? CDP_ENTRY_MORE : left);
+    }
+}
+
 /* Narrows `common` to what this key shares with the first one. */
 static inline void feed_common(struct cdp_feed *f, const unsigned char *key, size_t n)
 {
@@ -296,8 +310,8 @@ static inline void feed_common(struct cdp_feed *f, const unsigned char *key, siz
     while (i < common && key[i] == f->reference[i])
         i++;
     if (i < f->common) {
+        feed_rebase(f, f->entry, f->n, i);
         f->common = i;
-        f->stale = f->n;
     }
 }
 
@@ -361,8 +375,10 @@ static int sort_slices(struct cdp_team *team, struct cdp_err *err)
     size_t i;
     (void)err;
     while ((i = atomic_fetch_add(&team->next, 1)) < s->slices) {
-        cdp_entries_load(s->slice[i].entry, s->slice[i].stale, s->skip);
-        cdp_entries_sort(s->slice[i].entry, s->slice[i].n, s->skip, s->slice[i].placed);
+        struct cdp_slice *slice = &s->slice[i];
+        if (s->skip < slice->feed->common)
+            feed_rebase(slice->feed, slice->entry, slice->n, s->skip);
+        cdp_entries_sort(slice->entry, slice->n, s->skip, slice->feed->placed);
     }
     return 0;
 }
@@ -387,14 +403,7 @@ static int finish_in_memory(struct cdp_sort *s, struct cdp_err *err)
         struct cdp_feed *f = &s->feed[i];
         for (size_t from = 0; from < f->n; from += aim) {
             size_t left = f->n - from;
-            size_t stale = s->skip < f->common ? f->n : f->stale;
-            size_t size = left < aim ? left : aim;
-            s->slice[s->slices++] = (struct cdp_slice){.entry = f->entry + from,
-                                                       .n = size,
-                                                       .stale = stale < from          ? 0
-                                                                : stale - from < size ? stale - from
-                                                                                      : size,
-                                                       .placed = f->placed};
+            s->slice[s->slices++] = (struct cdp_slice){f->entry + from, left < aim ? left : aim, f};
         }
     }
     return cdp_team_run(s, (unsigned)(slices < threads ? slices : threads), sort_slices, NULL, err);

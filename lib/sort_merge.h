@@ -5,11 +5,12 @@
 #include "lib/sort_run.h"
 #include "lib/sort_tree.h"
 
+struct cdp_feed;
+
 struct cdp_slice {
     struct cdp_entry *entry;
     size_t n;
-    size_t stale; /* to be sorted: so many entries, the first ones, have no prefix yet */
-    bool placed;  /* see cdp_entries_sort */
+    const struct cdp_feed *feed; /* whose records they are; of slices that are to be sorted */
 };
 
 struct cdp_cursor {

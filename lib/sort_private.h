@@ -22,8 +22,7 @@ struct cdp_feed {
     size_t n;
     unsigned epoch;
     uint64_t added;
-    size_t common; /* bytes that all keys so far share with the first one */
-    size_t stale;  /* the first entries' prefixes are not those at `common`, which was greater then */
+    size_t common; /* bytes that all keys so far share with the first one; prefixes are those behind them */
     uint64_t last; /* the sequence number of the record before */
     bool placed;   /* they have ascended so far, and so do addresses */
     unsigned char reference[CDP_SORT_REFERENCE];
