@@ -3,8 +3,6 @@
  * A loser tree over cursors.  Memory: a cursor a source; of a run, one of its frames. */
 #include "lib/sort_merge.h"
 
-#define AHEAD 8
-
 void cdp_merge_free(struct cdp_merge *m)
 {
     if (!m)
@@ -144,9 +142,6 @@ int cdp_merge_next(struct cdp_merge *m, struct cdp_sorted *r, struct cdp_err *er
         struct cdp_entry e;
         if (!cdp_merge_entry(m, &e))
             return 0;
-        const struct cdp_cursor *c = &m->cursor[cdp_tree_top(&m->tree)];
-        if (c->end - c->e > AHEAD)
-            __builtin_prefetch(cdp_entry_payload(c->e[AHEAD]) - sizeof(struct cdp_entry_head));
         cdp_entry_record(e, r);
         return 1;
     }

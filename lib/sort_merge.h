@@ -55,6 +55,8 @@ static inline void cdp_entry_record(struct cdp_entry e, struct cdp_sorted *r)
                              .seq = h.seq};
 }
 
+#define CDP_MERGE_AHEAD 8 /* entries of a slice between a prefetch and its use */
+
 /* The next entry of merged slices; false at the end. */
 static inline bool cdp_merge_entry(struct cdp_merge *m, struct cdp_entry *e)
 {
@@ -64,6 +66,8 @@ static inline bool cdp_merge_entry(struct cdp_merge *m, struct cdp_entry *e)
             return false;
         struct cdp_cursor *c = &m->cursor[top];
         *e = *c->e++;
+        if (c->end - c->e > CDP_MERGE_AHEAD) /* its head tells equal keys apart */
+            __builtin_prefetch(cdp_entry_payload(c->e[CDP_MERGE_AHEAD]) - sizeof(struct cdp_entry_head));
         if (c->e < c->end) {
             m->tree.prefix[top] = c->e->prefix;
             cdp_tree_replay(&m->tree);
