@@ -19,6 +19,7 @@ _Static_assert(sizeof(struct cdp_agg_group) == sizeof(struct cdp_entry_head) &&
 _Static_assert(offsetof(struct cdp_agg_tally, count) == sizeof(struct cdp_entry_head) &&
                    offsetof(struct cdp_agg_tally, key_len) == offsetof(struct cdp_entry_head, key_len),
                "and so is a counted class");
+_Static_assert(CDP_KEY_WIDE <= CDP_BUF_WIDE, "behind a key in the arena as much can be read");
 
 static void add_lead(struct cdp_agg_row *row, const struct cdp_buf *lead)
 {

@@ -89,9 +89,9 @@ struct cdp_flow {
     struct cdp_common *common;
     struct cdp_plan *plan;
     struct cdp_out *out; /* standard output or -o */
-    _Alignas(CDP_APART) struct cdp_counts
-        counts; /* `out` and `dropped` are the tool's to count, except what emit and where do */
     struct cdp_flow_private *priv;
+    /* `out` and `dropped` are the tool's to count, except what emit and where do. */
+    _Alignas(CDP_APART) struct cdp_counts counts;
 };
 
 /* Everything between main's first line and the tool's own work: program name, options, signals, hash seed, the plan,
