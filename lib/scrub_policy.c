@@ -236,7 +236,7 @@ static int finish_field(struct cdp_scrub_field *f, struct cdp_err *err)
         return bad(err, "zip needs first");
     if (f->action == CDP_SCRUB_REDACT && !given(f, WITH))
         cdp_emit_cstr(&f->with, "[redacted]");
-    cdp_buf_reserve(&f->prefix, CDP_BUF_WIDE);
+    cdp_buf_reserve(&f->prefix, CDP_BUF_WIDE); /* it is copied widely */
     cdp_buf_addc(&f->prefix, ',');
     cdp_emit_string(&f->prefix, f->name, f->name_len);
     cdp_buf_addc(&f->prefix, ':');

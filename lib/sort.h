@@ -11,7 +11,7 @@
  *
  * Memory: opts.memory bounds records, their index, and the buffers of spilling and merging; what does not fit goes to
  * unnamed temporary files as sorted runs.  A single record larger than that is held all the same.  Each record costs
- * its key and payload and 32 bytes.  Cost: a record is copied once when added; it is sorted by its first eight key bytes
+ * its key and payload and 32 bytes.  Cost: a record is copied once when added; it is sorted by its first seven key bytes
  * after the prefix that all keys share. */
 #ifndef CDP_SORT_H
 #define CDP_SORT_H

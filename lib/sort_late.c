@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Nine bytes that order instants: of the first eight, 39 bits are seconds since about the year -6742 and 25 the upper bits
- * of the nanoseconds; so the eight bytes that sort_live looks at tell nearly all instants apart. */
+/* Nine bytes that order instants: 39 bits are seconds since about the year -6742, the others nanoseconds; so the seven
+ * bytes that sort_live looks at first tell instants apart that are 8 microseconds from each other. */
 #define TIME_KEY 9
 #define EARLIEST (-(INT64_C(1) << 38))
 #define LONGEST (INT64_C(1) << 40) /* seconds; longer than all times there are */

@@ -5,7 +5,7 @@
  * taken; when there are FAN runs, what is left of them becomes one.  So a record is written about log_FAN(held / memory)
  * times, and memory is the limit and FAN frames.
  *
- * Cost: a push is a few comparisons, a pop log2 of the records held; comparisons look at the first eight key bytes, so these
+ * Cost: a push is a few comparisons, a pop log2 of the records held; comparisons look at the first seven key bytes, so these
  * should tell most keys apart. */
 #include "lib/sort_live.h"
 

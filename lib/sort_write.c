@@ -143,11 +143,10 @@ static inline int part_add(struct part *p, const char *payload, size_t len, bool
         if (p->w->buffer < len)
             return cdp_out_write(p->w->out, payload, len, err);
     }
-    if (wide && len <= CDP_BUF_WIDE) /* without a call */
-        memcpy(buf->data + buf->len, payload, CDP_BUF_WIDE);
+    if (wide)
+        cdp_buf_add_wide(buf, payload, len);
     else
-        memcpy(buf->data + buf->len, payload, len);
-    buf->len += len;
+        cdp_buf_add(buf, payload, len);
     return 0;
 }
 

@@ -97,8 +97,8 @@ struct dedup {
     struct cdp_keyspec key, rank;
     enum keep keep;
     struct cdp_seen *seen; /* the file of --seen */
-    _Alignas(CDP_APART) struct cdp_set
-        set;                   /* keys seen: of this run with KEEP_FIRST, of --against and --seen always */
+    /* Keys seen: of this run with KEEP_FIRST, of --against and --seen always.  From here on, written in turn. */
+    _Alignas(CDP_APART) struct cdp_set set;
     struct cdp_choose *choose; /* the records that are decided at the end */
     struct cdp_sort_opts sorter;
     struct cdp_out *dups;

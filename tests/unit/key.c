@@ -418,7 +418,6 @@ static void decoding(void)
     cdp_buf_free(&json);
 }
 
-/* Strings of 0 to 70 bytes, with each of these at each place, come back as emit writes them. */
 static bool plain_ascii(const char *s, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -443,6 +442,7 @@ static bool decodes_short(const struct cdp_buf *key, const struct cdp_buf *want,
     return good;
 }
 
+/* Strings of 0 to 70 bytes, with each of these at each place, come back as emit writes them. */
 static void decoded_strings(void)
 {
     static const char *const piece[] = {"a", "\"", "\\", "\n", "\x7f", "é", "\x01", "\xed\xa0\x80", "~", " "};
