@@ -103,6 +103,10 @@ int cdp_flow_begin(struct cdp_flow *f, const struct cdp_tool *tool, int argc, ch
  * that writes its data elsewhere does not need standard output but may call this all the same. */
 int cdp_flow_open(struct cdp_flow *f, struct cdp_err *err);
 
+/* May this input be read?  0, or -1 and *err (exit 2) where it is a file that the run appends to as it reads, the output or
+ * --rejects, so that it might never end.  cdp_flow_run and cdp_flow_reader ask; "-" is standard input. */
+int cdp_flow_input(const struct cdp_flow *f, const char *path, struct cdp_err *err);
+
 /* Runs ops over the given operands (NULL: the command line's).  May be called several times, with other operands and ops
  * but the same plan.  Returns 0, or -1 and *err: a bad record without --rejects is exit 1 with "file:line:byte: what" as
  * the message, after all records before it were applied. */

@@ -340,6 +340,14 @@ static int run_threads(struct cdp_flow_private *run, struct cdp_flow_thread *t, 
     return -1;
 }
 
+static int inputs_apart(const struct cdp_flow *f, const char *const *name, size_t n, struct cdp_err *err)
+{
+    int rc = n ? 0 : cdp_flow_input(f, "-", err);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = cdp_flow_input(f, name[i], err);
+    return rc;
+}
+
 int cdp_flow_run(struct cdp_flow *f, const struct cdp_flow_ops *ops, void *tool, const char *const *operands,
                  size_t n, struct cdp_err *err)
 {
@@ -353,6 +361,12 @@ int cdp_flow_run(struct cdp_flow *f, const struct cdp_flow_ops *ops, void *tool,
                                   .max_record = f->common->max_record,
                                   .idle = on_idle,
                                   .idle_arg = run};
+    if (!operands) {
+        operands = f->common->operand;
+        n = f->common->operands;
+    }
+    if (inputs_apart(f, operands, n, err) < 0)
+        return -1;
     run->ops = ops;
     run->tool = tool;
     run->bytes_before = f->counts.bytes_in;
@@ -362,8 +376,7 @@ int cdp_flow_run(struct cdp_flow *f, const struct cdp_flow_ops *ops, void *tool,
     memset(run->ready, 0, sizeof run->ready);
     run->idle = run->applied = (struct cdp_flow_batches){0};
     atomic_store(&run->stop, false);
-    run->in = operands ? cdp_in_open(operands, n, &in_opts, err)
-                       : cdp_in_open(f->common->operand, f->common->operands, &in_opts, err);
+    run->in = cdp_in_open(operands, n, &in_opts, err);
     if (!run->in)
         return -1;
     int rc = run_threads(run, thread, batch, err);

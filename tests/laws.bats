@@ -431,6 +431,26 @@ bad_record()
     each bad_record
 }
 
+# --- no run reads what it writes: it would never end
+
+refuses_itself()
+{
+    local status=0
+    head -n 100 "$(input)" >same && cp same before
+    if has dataset; then args+=(-d out); fi
+    "$1" "${args[@]}" <same >>same 2>said || status=$?
+    [ $status = 2 ] && [ "$(cat said)" = "$1: -: is an input and the output" ] && cmp same before || return
+    has rejects || return 0
+    status=0
+    ln same other
+    "$1" "${args[@]}" --rejects other before same >out2 2>said || status=$?
+    [ $status = 2 ] && [ "$(cat said)" = "$1: same: is an input and the file of --rejects" ] && cmp same before
+}
+
+@test "an input that is the output or the file of rejects is refused" {
+    each refuses_itself
+}
+
 # --- filters stream
 
 live()

@@ -14,8 +14,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct options {
     struct cdp_common common;
@@ -193,21 +191,6 @@ static int bound(const char *option, const char *text, bool last, uint64_t *minu
     return 0;
 }
 
-/* Appended to itself, a file would never end. */
-static int refuse_output(const struct cat *c, struct cdp_err *err)
-{
-    struct stat out, st;
-    if (c->opt.common.output || fstat(STDOUT_FILENO, &out) < 0 || !S_ISREG(out.st_mode))
-        return 0;
-    for (size_t i = 0; i < c->inputs.n; i++) {
-        const char *path = c->inputs.path[i];
-        int rc = strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &st) : stat(path, &st);
-        if (rc == 0 && st.st_dev == out.st_dev && st.st_ino == out.st_ino)
-            return cdp_err_set(err, CDP_EXIT_USAGE, "%s: is an input and the output", path);
-    }
-    return 0;
-}
-
 static int list_inputs(struct cat *c, struct cdp_err *err)
 {
     const struct options *o = &c->opt;
@@ -241,7 +224,7 @@ static int set_up(struct cat *c, struct cdp_err *err)
     o->common.operands += o->files_from != NULL;
     int rc = cdp_flow_open(&c->flow, err);
     o->common.operands -= o->files_from != NULL;
-    if (rc < 0 || list_inputs(c, err) < 0 || refuse_output(c, err) < 0)
+    if (rc < 0 || list_inputs(c, err) < 0)
         return -1;
     return c->keeps_state ? cdp_intake_compare(&c->intake, &c->inputs, o->state, err) : 0;
 }
@@ -277,6 +260,9 @@ static int concatenate(struct cat *c, struct cdp_err *err)
         return -1;
     if (c->opt.range && c->inputs.n != 1)
         return cdp_err_set(err, CDP_EXIT_USAGE, "--range takes one file");
+    for (size_t i = 0; i < c->inputs.n; i++)
+        if (cdp_flow_input(&c->flow, c->inputs.path[i], err) < 0)
+            return -1;
     cdp_progress_begin(&progress, c->opt.common.quiet);
     if (c->opt.range)
         rc = cdp_concat_range(c->inputs.path[0], from, to, &opts, c->flow.out, &counts, err);
