@@ -23,11 +23,19 @@ struct cdp_flow_batches { /* linked by cdp_batch_private.next */
     struct cdp_batch *first, *last;
 };
 
+struct cdp_flow_side {
+    const char *option, *path;
+};
+
+#define CDP_FLOW_SIDES 4 /* --rejects, --stats, and two of a tool's own */
+
 struct cdp_flow_private {
     struct cdp_flow *flow;
     void *options;
     struct cdp_expr *where;
     struct cdp_out *rejects;
+    struct cdp_flow_side side[CDP_FLOW_SIDES]; /* files beside the output */
+    size_t sides;
     unsigned threads;
     struct cdp_progress progress;
     struct cdp_buf line; /* a reject or the stats, on its way out; used in turn only */
@@ -85,6 +93,9 @@ struct cdp_batch_private {
     off_t at; /* where in the output its place is, or -1 */
     struct cdp_batch *next;
 };
+
+/* Is each of the side files one of its own? */
+int cdp_flow_apart(const struct cdp_flow *f, struct cdp_err *err);
 
 /* Validates the block's lines and hands its records to the tool.  In parallel. */
 int cdp_flow_scan(struct cdp_batch *b, struct cdp_err *err);

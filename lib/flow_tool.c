@@ -79,43 +79,6 @@ static bool threshold(const char *text, uint64_t *n, bool *percent)
     return cdp_opt_count(digits, n) && (!*percent || *n <= 100);
 }
 
-/* Where the output goes, or will appear: 0, or -1 where there is nothing yet. */
-static int stat_output(const struct cdp_common *c, struct stat *st)
-{
-    bool named = c->output && strcmp(c->output, "-") != 0;
-    return named ? stat(c->output, st) : fstat(STDOUT_FILENO, st);
-}
-
-static bool one_file(const struct stat *a, const struct stat *b)
-{
-    return S_ISREG(a->st_mode) && a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
-/* A side file must not be the output: rejected records are raw, and a whole new output would take their place. */
-static int apart(const char *option, const char *file, const struct cdp_common *c, struct cdp_err *err)
-{
-    struct stat a, b;
-    if (!file)
-        return 0;
-    bool same = c->output && strcmp(file, c->output) == 0;
-    same |= stat(file, &a) == 0 && stat_output(c, &b) == 0 && one_file(&a, &b);
-    return same ? cdp_err_set(err, CDP_EXIT_USAGE, "%s '%s' is the output", option, file) : 0;
-}
-
-int cdp_flow_input(const struct cdp_flow *f, const char *path, struct cdp_err *err)
-{
-    const struct cdp_common *c = f->common;
-    bool replaced = c->output && strcmp(c->output, "-") != 0;
-    struct stat in, out;
-    if ((strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &in) : stat(path, &in)) < 0)
-        return 0;
-    if (!replaced && stat_output(c, &out) == 0 && one_file(&in, &out))
-        return cdp_err_set(err, CDP_EXIT_USAGE, "%s: is an input and the output", path);
-    if (c->rejects && stat(c->rejects, &out) == 0 && one_file(&in, &out))
-        return cdp_err_set(err, CDP_EXIT_USAGE, "%s: is an input and the file of --rejects", path);
-    return 0;
-}
-
 int cdp_flow_open(struct cdp_flow *f, struct cdp_err *err)
 {
     struct cdp_common *c = f->common;
@@ -127,7 +90,9 @@ int cdp_flow_open(struct cdp_flow *f, struct cdp_err *err)
         return cdp_err_set(err, CDP_EXIT_USAGE, "--max-rejects needs --rejects FILE");
     if (c->operands == 0 && isatty(STDIN_FILENO))
         return cdp_err_set(err, CDP_EXIT_USAGE, "usage: %s %s", f->tool->name, f->tool->usage);
-    if (apart("--rejects", c->rejects, c, err) < 0 || apart("--stats", c->stats, c, err) < 0)
+    cdp_flow_side(f, "--rejects", c->rejects);
+    cdp_flow_side(f, "--stats", c->stats);
+    if (cdp_flow_apart(f, err) < 0)
         return -1;
     if (!(f->out = cdp_out_open(c->output, false, err)))
         return -1;

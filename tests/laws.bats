@@ -451,6 +451,52 @@ refuses_itself()
     each refuses_itself
 }
 
+# Each option that names a file to be written, last in a run that is good otherwise.
+SIDES=(
+    'cdp-cat --next-state'
+    'cdp-dedup -k event_id --dups'
+    'cdp-dedup -k event_id --seen'
+    'cdp-order --lateness 1s -t event_timestamp --late'
+    'cdp-snapshot -k user_id --order event_id --forget .user_id==1 --forgotten'
+    'cdp-part -d d --by event_type --touched'
+    'cdp-part -d d --by event_type --manifest'
+)
+
+refused()
+{
+    local status=0 want=$1
+    shift
+    rm -rf d
+    "$@" >/dev/null 2>said || status=$?
+    [ $status = 2 ] && [ "$(cat said)" = "$want" ] || { echo "$*: $status, $(cat said)"; return 1; }
+}
+
+@test "no file is for two things" {
+    local side option status
+    local -a run
+    cd "$BATS_TEST_TMPDIR"
+    head -n 50 "$BATS_FILE_TMPDIR/events" >in
+    for side in "${SIDES[@]}"; do
+        read -ra run <<<"$side"
+        option=${run[-1]}
+        [ -x "$BUILD/bin/${run[0]}" ] || continue
+        rm -f side
+        [ "${run[0]}" = cdp-part ] || refused "${run[0]}: $option 'side' is the output" "${run[@]}" side -o ./side in
+        refused "${run[0]}: --stats 'side' is the file of $option, too" "${run[@]}" ./side --stats side in
+        [ ! -e side ]
+        status=0
+        "${run[@]}" /dev/stdout in >side 2>said || status=$?
+        [ $status = 2 ] && [ "$(cat said)" = "${run[0]}: $option '/dev/stdout' is the output" ]
+        cp in side
+        [ "$option" != --seen ] || continue # which is read first, and neither records nor /dev/null are one
+        refused "${run[0]}: side: is an input and the file of $option" "${run[@]}" side side
+        cmp in side
+        # What is no regular file may be named twice.
+        rm -rf d
+        "${run[@]}" /dev/null --stats /dev/null in >/dev/null
+    done
+}
+
 # --- filters stream
 
 live()

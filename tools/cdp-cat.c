@@ -222,6 +222,7 @@ static int set_up(struct cat *c, struct cdp_err *err)
         return -1;
     /* A list is an operand, too: standard input is not missed then. */
     o->common.operands += o->files_from != NULL;
+    cdp_flow_side(&c->flow, "--next-state", o->next_state);
     int rc = cdp_flow_open(&c->flow, err);
     o->common.operands -= o->files_from != NULL;
     if (rc < 0 || list_inputs(c, err) < 0)

@@ -252,6 +252,8 @@ static int set_up(struct dedup *d, struct cdp_err *err)
         return cdp_err_prefix(err, o->keep_min ? "--keep-min" : "--keep-max");
     for (size_t i = 0; d->keep == KEEP_MAX && i < d->rank.n; i++)
         d->rank.part[i].desc = !d->rank.part[i].desc; /* the greatest comes first, too */
+    cdp_flow_side(&d->flow, "--dups", o->dups);
+    cdp_flow_side(&d->flow, "--seen", o->seen);
     if (cdp_flow_open(&d->flow, err) < 0 || cdp_set_init(&d->set, cdp_flow_memory(&d->flow) / 2, err) < 0 ||
         (o->dups && !(d->dups = cdp_out_open(o->dups, false, err))))
         return -1;

@@ -231,6 +231,7 @@ static int setup(struct order *o, struct cdp_err *err)
         return cdp_err_set(err, CDP_EXIT_USAGE, "-t and --late go with --lateness");
     if (parse_keys(o, err) < 0 || (opt->lateness && parse_lateness(o, err) < 0))
         return -1;
+    cdp_flow_side(&o->flow, "--late", opt->late);
     return cdp_flow_open(&o->flow, err);
 }
 

@@ -289,6 +289,8 @@ static int set_up(struct tool *t, struct cdp_err *err)
         .manifest = o->manifest,
         .touched = o->touched,
     };
+    cdp_flow_side(&t->flow, "--manifest", o->manifest);
+    cdp_flow_side(&t->flow, "--touched", o->touched);
     if (cdp_flow_open(&t->flow, err) < 0)
         return -1;
     t->part = cdp_part_open(&opts, err);

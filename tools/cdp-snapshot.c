@@ -249,6 +249,7 @@ static int reject(void *flow, const char *source, uint64_t line_no, const char *
 static int set_up(struct tool *t, struct cdp_err *err)
 {
     const struct options *o = &t->opt;
+    cdp_flow_side(&t->flow, "--forgotten", o->forgotten);
     if (read_options(t, err) < 0 || cdp_flow_open(&t->flow, err) < 0)
         return -1;
     uint64_t memory = cdp_flow_memory(&t->flow);
