@@ -32,6 +32,7 @@
 #define TAG_LEN 5
 #define RANDOM_LEN 6
 #define NAME_TRIES 100
+#define MAX_LINKS 40                                   /* as in the kernel */
 #define BASE_MAX (NAME_MAX - 1 - TAG_LEN - RANDOM_LEN) /* bytes of a target's name in a temporary's */
 
 struct cdp_atomic {
@@ -258,46 +259,89 @@ static char *dir_of(const char *path, struct cdp_err *err)
     return cdp_mem_strndup(path, slash == path ? 1 : (size_t)(slash - path), err);
 }
 
+/* The number of this process's descriptor that an entry of /proc stands for ("/proc/self/fd/1"), or -1. */
+static int own_descriptor(const char *dir, const char *name)
+{
+    char own[PATH_MAX], *end;
+    char *real = realpath(dir, NULL);
+    bool is = real && realpath("/proc/self/fd", own) && strcmp(real, own) == 0;
+    free(real);
+    long fd = is ? strtol(name, &end, 10) : -1;
+    return is && *name && !*end && fd >= 0 && fd <= INT_MAX ? (int)fd : -1;
+}
+
+/* Follows symbolic links from *path, an allocation, to where the file is or will be, also where the last one points to nothing
+ * yet.  *own: the descriptor it is, or -1. */
+static int follow(char **path, char **dir, int *own, struct cdp_err *err)
+{
+    char link[PATH_MAX];
+    for (int i = 0; i < MAX_LINKS; i++) {
+        if (!(*dir = dir_of(*path, err)))
+            return -1;
+        ssize_t n = readlink(*path, link, sizeof link - 1);
+        *own = n < 0 ? -1 : own_descriptor(*dir, base_of(*path));
+        if (n < 0 || *own >= 0)
+            return 0;
+        link[n] = '\0';
+        char *next = NULL;
+        bool absolute = *link == '/';
+        if (asprintf(&next, "%s%s%s", absolute ? "" : *dir, absolute ? "" : "/", link) < 0)
+            return cdp_err_nomem(err, (size_t)n);
+        free(*path);
+        free(*dir);
+        *path = next;
+        *dir = NULL;
+    }
+    errno = ELOOP;
+    return cdp_err_errno(err, "%s: cannot open", *path);
+}
+
+/* A device, a pipe or one of our own descriptors. */
+static int open_direct(struct cdp_atomic *a, int own, const char *path, struct cdp_err *err)
+{
+    a->direct = true;
+    a->fd = own >= 0 ? fcntl(own, F_DUPFD_CLOEXEC, 0) : open(path, O_WRONLY | O_CLOEXEC);
+    return a->fd < 0 ? cdp_err_errno(err, "%s: cannot open", path) : 0;
+}
+
+/* As the old file is.  Owner first, as a change of owner clears mode bits; it is for root alone and may fail. */
+static int take_permissions(struct cdp_atomic *a, const struct stat *old, const char *path,
+                            struct cdp_err *err)
+{
+    if ((old->st_uid != geteuid() || old->st_gid != getegid()) && fchown(a->fd, old->st_uid, old->st_gid) < 0)
+        errno = 0;
+    if (fchmod(a->fd, old->st_mode & 0777) < 0)
+        return cdp_err_errno(err, "%s: cannot set the new file's permissions", path);
+    return 0;
+}
+
 struct cdp_atomic *cdp_atomic_open(const char *path, struct cdp_err *err)
 {
     struct cdp_atomic *a = cdp_mem_zalloc(1, sizeof *a, err);
     if (!a)
         return NULL;
     a->fd = -1;
-    a->target = realpath(path, NULL);
-    if (!a->target && !(a->target = cdp_mem_strndup(path, strlen(path), err)))
-        goto fail;
-    if (!(a->dir = dir_of(a->target, err)))
-        goto fail;
     struct stat st;
-    bool old = stat(a->target, &st) == 0;
+    bool old = stat(path, &st) == 0;
+    int own;
+    if (!(a->target = cdp_mem_strndup(path, strlen(path), err)) || follow(&a->target, &a->dir, &own, err) < 0)
+        goto fail;
+    if (own >= 0 || (old && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))) {
+        if (open_direct(a, own, path, err) < 0)
+            goto fail;
+        return a;
+    }
     if (old && S_ISDIR(st.st_mode)) {
         cdp_err_set(err, CDP_EXIT_IO, "%s: is a directory", path);
         goto fail;
-    }
-    if (old && !S_ISREG(st.st_mode)) {
-        a->direct = true;
-        a->fd = open(a->target, O_WRONLY | O_CLOEXEC);
-        if (a->fd < 0) {
-            cdp_err_errno(err, "%s: cannot open", path);
-            goto fail;
-        }
-        return a;
     }
     if (open_new(a, err) < 0)
         goto fail;
     struct cdp_err ignored; /* what a killed run left is in nobody's way */
     if (old || a->temp)
         sweep(a->dir, base_of(a->target), &ignored);
-    if (old) {
-        /* Owner first, as a change of owner clears mode bits; it is for root alone and may fail. */
-        if ((st.st_uid != geteuid() || st.st_gid != getegid()) && fchown(a->fd, st.st_uid, st.st_gid) < 0)
-            errno = 0;
-        if (fchmod(a->fd, st.st_mode & 0777) < 0) {
-            cdp_err_errno(err, "%s: cannot set the new file's permissions", path);
-            goto fail;
-        }
-    }
+    if (old && take_permissions(a, &st, path, err) < 0)
+        goto fail;
     return a;
 fail:
     cdp_atomic_abort(a);

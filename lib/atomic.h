@@ -13,8 +13,9 @@
 
 struct cdp_atomic;
 
-/* Opens a new file that will be or replace `path` (the file it points to, where it is a symbolic link), with the old one's
- * permissions where there is one.  A device or a pipe (/dev/null, /dev/stdout) is written in place. */
+/* Opens a new file that will be or replace `path` (the file it points to or would point to, where it is a symbolic link), with
+ * the old one's permissions where there is one.  A device, a pipe and a descriptor (/dev/null, /dev/stdout, whatever that
+ * is) are written in place. */
 struct cdp_atomic *cdp_atomic_open(const char *path, struct cdp_err *err);
 int cdp_atomic_fd(const struct cdp_atomic *a);
 

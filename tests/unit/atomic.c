@@ -53,6 +53,7 @@ static void replacing(void)
     cdp_write_all(cdp_atomic_fd(a), "two\n", 4, "new", &err);
     ok(holds("new", "one\n"), "the old file stays until the commit");
     struct stat st;
+    char name[256];
     ok(cdp_atomic_commit(a, &err) == 0 && holds("new", "two\n"), "an old file is replaced");
     ok(stat("new", &st) == 0 && (st.st_mode & 0777) == 0640, "with its permissions");
 
@@ -67,12 +68,30 @@ static void replacing(void)
     ok(cdp_atomic_commit(a, &err) == 0 && holds("new", "four\n"), "is followed");
     ok(lstat("link", &st) == 0 && S_ISLNK(st.st_mode), "and stays a link");
 
+    ok(unlink("new") == 0 && symlink("link", "before") == 0, "a link to a link to nothing yet");
+    a = cdp_atomic_open("before", &err);
+    cdp_write_all(cdp_atomic_fd(a), "four\n", 5, "before", &err);
+    ok(cdp_atomic_commit(a, &err) == 0 && holds("new", "four\n"), "is followed, too");
+    ok(lstat("link", &st) == 0 && S_ISLNK(st.st_mode) && lstat("before", &st) == 0 && S_ISLNK(st.st_mode),
+       "and both stay links");
+    ok(symlink("round", "round") == 0 && !cdp_atomic_open("round", &err) && err.exit == CDP_EXIT_IO,
+       "a link to itself is an error");
+
+    int fd = open("log", O_WRONLY | O_CREAT | O_APPEND, 0600);
+    ok(cdp_write_all(fd, "old\n", 4, "log", &err) == 0 && unlink("log") == 0, "a file without a name");
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    ok(symlink(name, "out") == 0 && (a = cdp_atomic_open("out", &err)), "is reached by its descriptor");
+    ok(cdp_write_all(cdp_atomic_fd(a), "new\n", 4, "log", &err) == 0 && cdp_atomic_commit(a, &err) == 0 &&
+           fstat(fd, &st) == 0 && st.st_size == 8,
+       "and written in place");
+    ok(lstat("out", &st) == 0 && S_ISLNK(st.st_mode), "the link to it stays");
+    close(fd);
+
     a = cdp_atomic_open("/dev/null", &err);
     cdp_write_all(cdp_atomic_fd(a), "five\n", 5, "/dev/null", &err);
     ok(cdp_atomic_commit(a, &err) == 0 && stat("/dev/null", &st) == 0 && S_ISCHR(st.st_mode),
        "a device is written in place");
 
-    char name[256];
     memset(name, 'n', 255);
     name[255] = '\0';
     a = cdp_atomic_open(name, &err);
@@ -214,6 +233,9 @@ int main(void)
     reading();
     unlink("new");
     unlink("link");
+    unlink("before");
+    unlink("round");
+    unlink("out");
     unlink("empty");
     ok(chdir("/") == 0 && rmdir(dir) == 0, "nothing is left behind");
     return done();
