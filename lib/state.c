@@ -209,11 +209,12 @@ struct cdp_state_piece cdp_state_last(const char *p, size_t n, uint64_t at)
     return cdp_state_first(p + before, n - before, at + before);
 }
 
+/* Where nothing was read that is done with, there is nothing to compare: the next run begins at the same place. */
 static bool holds(int fd, const struct cdp_state_piece *piece)
 {
     char buf[PRINT];
-    return pread(fd, buf, piece->n, (off_t)piece->at) == (ssize_t)piece->n &&
-           cdp_hash_stable(buf, piece->n) == piece->hash;
+    return piece->n == 0 || (pread(fd, buf, piece->n, (off_t)piece->at) == (ssize_t)piece->n &&
+                             cdp_hash_stable(buf, piece->n) == piece->hash);
 }
 
 void cdp_state_forget(struct cdp_state *s, const char *path)

@@ -569,6 +569,42 @@ round_trip()
     [ "$(jq -c '[.line, .raw]' <<<"$output" | tail -n 1)" = '[3,"three"]' ]
 }
 
+# next WANT: of f, which may have grown, the next run reads the lines WANT, and the one after it nothing.
+next()
+{
+    run_cat --state s --next-state s f
+    [ "$status" -eq 0 ] && [ "$output" = "$1" ] || { echo "$output$stderr"; return 1; }
+    run_cat --state s --next-state s f
+    [ "$status" -eq 0 ] && [ -z "$output$stderr" ]
+}
+
+@test "a file of which a run read no whole line is noted all the same" {
+    # Not one newline from its beginning on, which is a byte order mark.
+    printf '\xef\xbb\xbf{"a":' >f
+    next '{"a":'
+    [ "$(jq -c 'select(.path) | [.size, .read, .lines]' s)" = '[8,0,0]' ]
+    printf 1 >>f
+    next '{"a":1'
+    printf '}\n{"b":' >>f
+    next $'{"a":1}\n{"b":'
+    # None behind the lines of earlier runs.
+    printf 2 >>f
+    next '{"b":2'
+    [ "$(jq -c 'select(.path) | [.size, .read, .lines]' s)" = '[17,11,1]' ]
+    printf '}\n' >>f
+    run_cat --envelope --state s --next-state s f
+    [ "$(jq -c '[.line, .bom, .payload]' <<<"$output")" = '[2,null,{"b":2}]' ]
+    next ''
+    # Nothing at all.
+    : >f
+    next ''
+    printf 'x' >>f
+    next x
+    printf 'y' >f
+    touch -d 2020-01-01 f
+    next y
+}
+
 @test "line numbers go on where the last run ended" {
     printf '1\n2\n' >f
     cdp-cat --envelope --next-state s f >/dev/null
@@ -620,6 +656,26 @@ changed()
         [ "$output" = $'6\n7\n8' ]
         changed $before 'rm f'
         [ "$(wc -l <s)" -eq 1 ]
+    done
+}
+
+@test "a begun line that changes while it is read is read again" {
+    mkfifo wait
+    local before what
+    for before in '' '1\n2\n'; do
+        for what in 'seq 11 20 >f' 'seq 11 20 >n && mv n f' 'seq 2 >f' ': >f'; do
+            printf "$before" >f
+            rm -f s && cdp-cat --next-state s f >out
+            printf 'begun' >>f
+            cdp-cat --state s --next-state s f wait >out &
+            exec 7>wait # when it is opened, f has been read
+            bash -c "$what"
+            exec 7>&-
+            wait $!
+            [ "$(cat out)" = begun ]
+            cdp-cat --state s f >out
+            same f out
+        done
     done
 }
 
