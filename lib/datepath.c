@@ -120,27 +120,27 @@ static const char *plain(const char *p, struct partial *t)
     return end;
 }
 
-struct cdp_datepath cdp_datepath_parse(const char *path)
+struct cdp_datepath cdp_datepath_parse(const char *path, struct cdp_buf *partition)
 {
     struct cdp_datepath d = {0};
-    struct partial t = {0};
-    bool in_run = false;
+    struct partial t = {0}, run = {0};
     const char *next;
     size_t n;
     for (const char *p = path; component(p, &n, &next); p = next) {
-        struct partial here = in_run ? t : (struct partial){0};
-        const char *end = plain(p, &here);
-        if (end)
+        const char *end = plain(p, &run);
+        if (end) {
             next = end;
-        else if (!hive(p, n, &here)) {
-            in_run = false;
+        } else if (!hive(p, n, &run)) {
+            run = (struct partial){0};
             continue;
         }
-        if (!in_run)
-            d.part = p;
-        in_run = true;
-        t = here;
-        d.part_len = (size_t)(next - 1 - d.part);
+        if (run.known[YEAR])
+            t = run;
+        if (!partition)
+            continue;
+        if (partition->len)
+            cdp_buf_addc(partition, '/');
+        cdp_buf_add(partition, p, (size_t)(next - 1 - p));
     }
     /* Units are of use only as far as there is no gap between them. */
     for (int u = MONTH; u < UNITS; u++)

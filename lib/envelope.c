@@ -36,7 +36,8 @@ static int begin_source(struct cdp_envelope *e, const struct cdp_envelope_opts *
 {
     struct cdp_buf *h = &e->head;
     const char *source = cdp_batch_source(b);
-    struct cdp_datepath d = cdp_datepath_parse(source);
+    struct cdp_buf partition = {0};
+    cdp_datepath_parse(source, &partition);
     cdp_buf_clear(h);
     cdp_buf_adds(h, "{\"run_id\":");
     if (opts->run_id)
@@ -46,15 +47,17 @@ static int begin_source(struct cdp_envelope *e, const struct cdp_envelope_opts *
     cdp_buf_adds(h, ",\"source\":");
     cdp_name_emit(h, source, strlen(source));
     cdp_buf_adds(h, ",\"partition\":");
-    if (d.part)
-        cdp_name_emit(h, d.part, d.part_len);
+    if (partition.len)
+        cdp_name_emit(h, partition.data, partition.len);
     else
         cdp_buf_adds(h, "null");
     cdp_buf_adds(h, ",\"line\":");
+    int rc = cdp_buf_check(&partition, err) < 0 ? -1 : cdp_buf_check(h, err);
+    cdp_buf_free(&partition);
     e->source = b->block.source;
     e->max = opts->max;
     e->begun = true;
-    return cdp_buf_check(h, err);
+    return rc;
 }
 
 /* What comes before the payload. */

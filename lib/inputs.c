@@ -16,7 +16,7 @@ bool cdp_inputs_within(const struct cdp_inputs *in, const char *path)
 {
     if (in->since == 0 && in->until == UINT64_MAX)
         return true;
-    struct cdp_datepath d = cdp_datepath_parse(path);
+    struct cdp_datepath d = cdp_datepath_parse(path, NULL);
     return !d.dated || (d.hi >= in->since && d.lo <= in->until);
 }
 

@@ -342,6 +342,16 @@ l/year=2026/month=01/day=31/hour=23/f" ]
     [ "$status" -eq 0 ] && [ -z "$output$stderr" ]
 }
 
+@test "directories that are no date do not take the date from a path" {
+    lake 2026/02/05/events/region=eu/f date=2026-02-05/x/kind=a/f
+    run_cat --since 2027 2026 date=2026-02-05
+    [ "$status" -eq 0 ] && [ -z "$output$stderr" ]
+    run_cat --until 2026-02-05 --since 2026-02-05 2026 date=2026-02-05
+    [ "$output" = $'2026/02/05/events/region=eu/f\ndate=2026-02-05/x/kind=a/f' ]
+    run_cat --envelope 2026 date=2026-02-05
+    [ "$(jq -r .partition <<<"$output")" = $'2026/02/05/region=eu\ndate=2026-02-05/kind=a' ]
+}
+
 @test "what lies outside is not opened" {
     mkdir -p l/date=2026-01-01 l/date=2026-01-02
     printf '\x1f\x8b\x08broken' >l/date=2026-01-01/f

@@ -6,8 +6,10 @@
 static const char *parse(const char *path)
 {
     static char text[200];
-    struct cdp_datepath d = cdp_datepath_parse(path);
-    int n = snprintf(text, sizeof text, "%.*s", (int)d.part_len, d.part ? d.part : "");
+    struct cdp_buf part = {0};
+    struct cdp_datepath d = cdp_datepath_parse(path, &part);
+    int n = snprintf(text, sizeof text, "%.*s", (int)part.len, part.len ? part.data : "");
+    cdp_buf_free(&part);
     if (d.dated)
         snprintf(text + n, sizeof text - (size_t)n, " %012llu-%012llu", (unsigned long long)d.lo,
                  (unsigned long long)d.hi);
@@ -43,8 +45,15 @@ static void paths(void)
         {"date=2026-02/f", "date=2026-02 202602010000-202602312359"},
         {"date=today/f", "date=today"},
         {"lake/country=DE/date=2026-02-05/f", "country=DE/date=2026-02-05 202602050000-202602052359"},
-        {"date=2026-02-05/x/country=DE/f", "country=DE"},
-        {"2025/01/01/x/2026/02/05/f", "2026/02/05 202602050000-202602052359"},
+        {"date=2026-02-05/x/country=DE/f", "date=2026-02-05/country=DE 202602050000-202602052359"},
+        {"2026/02/05/x/region=eu/f", "2026/02/05/region=eu 202602050000-202602052359"},
+        {"a=b/x/2026/02/05/y/c=d/f", "a=b/2026/02/05/c=d 202602050000-202602052359"},
+        {"2025/01/01/x/2026/02/05/f", "2025/01/01/2026/02/05 202602050000-202602052359"},
+        {"date=2025-01-01/x/date=2026-02-05/f", "date=2025-01-01/date=2026-02-05 202602050000-202602052359"},
+        {"date=2026-02-05/date=today/f", "date=2026-02-05/date=today 202602050000-202602052359"},
+        /* A time's parts are adjacent: what stands apart and is none of its own does not narrow it. */
+        {"year=2026/x/month=02/day=05/f", "year=2026/month=02/day=05 202601010000-202612312359"},
+        {"year=2026/month=01/x/year=2027/f", "year=2026/month=01/year=2027 202701010000-202712312359"},
         {"2026/02/05/kind=a/f", "2026/02/05/kind=a 202602050000-202602052359"},
         {"year=/f", "year="},
         {"=x/f", ""},
