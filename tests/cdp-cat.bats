@@ -373,6 +373,24 @@ l/year=2026/month=01/day=31/hour=23/f" ]
     [ "$(jq -r .source <<<"$output")" = a.tar/data/2026/02/05/f ]
 }
 
+@test "an archive whose own path lies outside is not opened for its members; inside, the deepest date counts" {
+    lake data/2026/02/05/f data/2026/02/06/f data/f
+    mkdir -p l/date=2026-01-01 l/date=2026-02
+    tar cf l/date=2026-01-01/a.tar data
+    cp l/date=2026-01-01/a.tar l/date=2026-02/b.tar
+    run_cat --since 2026-02-06 l
+    [ "$status" -eq 0 ] && [ -z "$stderr" ]
+    [ "$output" = $'data/2026/02/06/f\ndata/f' ]
+    run_cat --until 2026-02-05 l/date=2026-02/b.tar
+    [ "$output" = $'data/2026/02/05/f\ndata/f' ]
+    # Not opened: it would be an error.
+    printf '\x1f\x8b\x08broken' >l/date=2026-01-01/a.tar
+    run_cat --envelope --since 2026-02-06 l/date=2026-01-01/a.tar
+    [ "$status" -eq 0 ] && [ -z "$output$stderr" ]
+    run_cat --envelope --since 2026-02-06 l
+    [ "$(jq -r .source <<<"$output")" = $'l/date=2026-02/b.tar/data/2026/02/06/f\nl/date=2026-02/b.tar/data/f' ]
+}
+
 @test "a bound is a date" {
     local t
     for t in 26 2026-13 2026-02-05T24 2026-02-05T12:30:00Z yesterday ''; do
