@@ -8,8 +8,10 @@
 
 #include <string.h>
 
-#define LEAST 32  /* bytes of a piece, however small a record may be */
-#define FLAGS 128 /* bytes that a record has besides its head and its text, at most */
+#define FLAGS 128          /* bytes that a record has besides its head and its text, at most */
+#define REST 256           /* the same where the text is a piece of a bad line: there is an error, too */
+#define ESCAPE ((size_t)6) /* bytes that a byte of it takes at most */
+#define LEAST 32           /* bytes of a piece, or a line would make too many */
 
 struct line {
     uint64_t number;
@@ -57,6 +59,10 @@ static int begin_source(struct cdp_envelope *e, const struct cdp_envelope_opts *
     e->source = b->block.source;
     e->max = opts->max;
     e->begun = true;
+    size_t least = h->len + REST + ESCAPE * LEAST;
+    if (rc == 0 && e->max < least)
+        return cdp_err_set(err, CDP_EXIT_USAGE, "%s: its envelopes take a --max-record of %zu bytes or more",
+                           source, least);
     return rc;
 }
 
@@ -128,8 +134,7 @@ static size_t cut(const char *p, size_t n)
 static void add_bad(struct cdp_envelope *e, const struct line *at, const char *error, size_t byte,
                     const char *p, size_t n)
 {
-    /* A byte takes at most six as an escape. */
-    size_t rest = e->head.len + 2 * FLAGS, room = e->max > rest + 6 * LEAST ? (e->max - rest) / 6 : LEAST;
+    size_t room = (e->max - e->head.len - REST) / ESCAPE;
     struct cdp_buf *out = &e->out;
     struct line piece = *at;
     do {

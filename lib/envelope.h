@@ -33,7 +33,8 @@ struct cdp_envelope_opts {
 };
 
 /* Wraps all lines of a block (for a flow's `block`) into e->out.  lines: how many lines of the source were read in earlier
- * runs.  The partition is what the source's name says (lib/datepath); names are written as lib/name does it. */
+ * runs.  The partition is what the source's name says (lib/datepath); names are written as lib/name does it.  0, or
+ * -1: memory ran out, or max has no room for a piece of a line behind the source's name and run_id (exit 2). */
 int cdp_envelope_wrap(struct cdp_envelope *e, const struct cdp_envelope_opts *opts, const struct cdp_batch *b,
                       uint64_t lines, struct cdp_err *err);
 

@@ -430,9 +430,7 @@ l/year=2026/month=01/day=31/hour=23/f" ]
 
 round_trip()
 {
-    cdp-cat --envelope "$@" <in >enveloped
-    cdp-cat --unwrap <enveloped >out
-    cmp in out
+    cdp-cat --envelope "$@" <in >enveloped && cdp-cat --unwrap "$@" <enveloped >out && cmp in out
 }
 
 @test "--unwrap gives back every byte" {
@@ -441,10 +439,16 @@ round_trip()
         '\xef\xbb\xbf\xef\xbb\xbf{}' '\x00\n\x00' '\xff\n\xfe\xff' '\xed\xa0\x80\n' '\t{ } \n null \n"\\u0000"\n' '{"payload":1}\n{"raw":"x"}' 'null\nnull'; do
         printf "$text" >in
         round_trip || { echo "$text"; return 1; }
-        round_trip --max-record 1 --threads 3 || { echo "$text"; return 1; }
+        # At the end of a piece, too.
+        local n
+        for n in 440 {496..500} 999; do
+            printf "$text%0*d$text" "$n" 0 >in
+            round_trip --max-record 500 --threads 3 || { echo "$n $text"; return 1; }
+        done
     done
     head -c 3000000 /dev/urandom >in
     round_trip
+    round_trip --max-record 500
     cp "$SAMPLES/bad.ndjson" in
     round_trip
 }
@@ -483,6 +487,33 @@ round_trip()
     cdp-dedup enveloped >out
     same enveloped out
     [ "$(jq -r 'select(.line == 2) | .error' <(tail -n 1 enveloped))" = 'nested too deep for its envelope' ]
+}
+
+@test "a --max-record that envelopes do not fit is said before a line is wrapped" {
+    head -c 3000 /dev/zero >z
+    echo 1 >good
+    run_cat --envelope --max-record 499 z
+    said 2 'z: its envelopes take a --max-record of 500 bytes or more'
+    [ -z "$output" ]
+    cdp-cat --envelope --max-record 500 z >out
+    [ "$(awk 'length > 500' out | wc -l)" = 0 ]
+    cdp-cat --unwrap --max-record 500 out | cmp - z
+    # The name, the run id and the partition are part of each, as they are written; what the lines are does not matter.
+    CDP_RUN_ID='"n"' run_cat --envelope --max-record 502 good
+    said 2 'good: its envelopes take a --max-record of 506 bytes or more'
+    CDP_RUN_ID='"n"' run_cat --envelope --max-record 506 good
+    [ "$status" -eq 0 ] && [ -z "$stderr" ]
+    mkdir k=v && cp z k=v/z
+    run_cat --envelope --max-record 500 k=v/z
+    said 2 'k=v/z: its envelopes take a --max-record of 505 bytes or more'
+    # What stands before it has been written.
+    run_cat --envelope --max-record 503 good k=v/z
+    said 2 'k=v/z: its envelopes take a --max-record of 505 bytes or more'
+    [ "$(jq .payload <<<"$output")" = 1 ]
+    [ "$(cdp-cat --envelope --max-record 503 good k=v/z 2>/dev/null | cdp-cat --unwrap --max-record 503)" = 1 ]
+    : >empty
+    run_cat --envelope --max-record 1 empty
+    [ "$status" -eq 0 ] && [ -z "$output$stderr" ]
 }
 
 @test "names that are not UTF-8 are told apart" {
