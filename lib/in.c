@@ -38,6 +38,12 @@ struct cdp_in {
 
 static const char *const standard_input[] = {"-"};
 
+size_t cdp_in_max_record(uint64_t asked)
+{
+    const size_t most = UINT32_MAX - CDP_BLOCK_SIZE; /* spans are 32 bits */
+    return asked == 0 ? CDP_MAX_RECORD : asked < most ? (size_t)asked : most;
+}
+
 struct cdp_in *cdp_in_open(const char *const *names, size_t n, const struct cdp_in_opts *opts,
                            struct cdp_err *err)
 {
@@ -50,10 +56,7 @@ struct cdp_in *cdp_in_open(const char *const *names, size_t n, const struct cdp_
         in->opts = *opts;
     if (in->opts.block == 0)
         in->opts.block = CDP_BLOCK_SIZE;
-    if (in->opts.max_record == 0)
-        in->opts.max_record = CDP_MAX_RECORD;
-    if (in->opts.max_record > UINT32_MAX - CDP_BLOCK_SIZE) /* spans are 32 bits */
-        in->opts.max_record = UINT32_MAX - CDP_BLOCK_SIZE;
+    in->opts.max_record = cdp_in_max_record(in->opts.max_record);
     if (in->opts.block > in->opts.max_record) /* so that only the first line of a block can be longer */
         in->opts.block = in->opts.max_record;
     pthread_mutex_init(&in->lock, NULL);

@@ -49,6 +49,9 @@ struct cdp_block {
     bool inside_end;     /* (pieces) it ends inside a line and is nothing else */
 };
 
+/* The length of line that a max_record asked for comes to: the default for 0, and never more than a reader can take. */
+size_t cdp_in_max_record(uint64_t asked);
+
 /* names: file operands ("-" is standard input); none is standard input.  The strings must outlive the reader. */
 struct cdp_in *cdp_in_open(const char *const *names, size_t n, const struct cdp_in_opts *opts,
                            struct cdp_err *err);

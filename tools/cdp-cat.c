@@ -217,7 +217,7 @@ static int set_up(struct cat *c, struct cdp_err *err)
     if (o->null && !o->files_from)
         return cdp_err_set(err, CDP_EXIT_USAGE, "--null needs --files-from FILE");
     c->envelope.run_id = getenv("CDP_RUN_ID");
-    c->envelope.max = o->common.max_record ? o->common.max_record : CDP_MAX_RECORD;
+    c->envelope.max = cdp_in_max_record(o->common.max_record);
     if (o->unwrap && cdp_envelope_plan(&c->slots, c->flow.plan, err) < 0)
         return -1;
     /* A list is an operand, too: standard input is not missed then. */

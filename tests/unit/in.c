@@ -255,6 +255,15 @@ static void too_long(void)
     ok(wrong == 0, "long lines in pieces: %zu wrong", wrong);
 }
 
+static void bounds(void)
+{
+    const size_t most = UINT32_MAX - CDP_BLOCK_SIZE;
+    ok(cdp_in_max_record(0) == CDP_MAX_RECORD, "a line's bound: the default");
+    ok(cdp_in_max_record(1) == 1 && cdp_in_max_record(most) == most, "a line's bound: as it was asked for");
+    ok(cdp_in_max_record(most + 1) == most && cdp_in_max_record(UINT64_MAX) == most,
+       "a line's bound: no more than spans hold");
+}
+
 /* A pipe that gets its next bytes when the reader would wait for them. */
 struct live {
     int fd;
@@ -453,6 +462,7 @@ int main(void)
     sources();
     failures();
     too_long();
+    bounds();
     pipes();
     memory();
     files_end();
