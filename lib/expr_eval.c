@@ -266,6 +266,8 @@ static int eval_bucket(struct cdp_expr_run *r, const node *n, struct cdp_val *ou
         memcpy(text + 1, v.p + 1, len);
     else
         len = cdp_time_bucket(t, (enum cdp_bucket)n->fn, r->e->zone, text + 1);
+    if (len == 0)
+        return cdp_expr_fail(r, what[n->fn], CDP_EXPR_NO_TYPE, CDP_EXPR_NO_TYPE);
     text[0] = text[len + 1] = '"';
     rc = cdp_expr_value(r, CDP_STRING, text, len + 2, out);
     if (rc == CDP_EXPR_OK && utc_day && len == DATE)

@@ -146,7 +146,9 @@ static enum outcome domain(struct cdp_scrub_worker *w, struct cdp_val v, struct 
     *o++ = '"';
     lower(o, s, n);
     for (size_t i = 0; i < n; i++) {
-        if ((unsigned char)o[i] >= 0x80 && space_at((const unsigned char *)o + i, n - i))
+        const unsigned char *c = (const unsigned char *)o + i;
+        if (*c >= 0x80 &&
+            (space_at(c, n - i) || (c[0] == 0xED && c[1] >= 0xA0))) /* half of a surrogate pair */
             return unusable(err, what);
         bool label = (o[i] >= 'a' && o[i] <= 'z') || (o[i] >= '0' && o[i] <= '9') || o[i] == '-' ||
                      (unsigned char)o[i] >= 0x80;
@@ -284,6 +286,8 @@ static enum outcome bucket(const struct cdp_scrub_field *f, struct cdp_scrub_wor
     if (!cdp_time_from_val(v, CDP_TIME_RFC3339, &t))
         return unusable(err, "not a time");
     size_t n = cdp_time_bucket(t, (enum cdp_bucket)f->unit, f->zone, text);
+    if (n == 0)
+        return unusable(err, "a time outside the years 0000 to 9999");
     cdp_emit_string(&w->out, text, n);
     return DONE;
 }

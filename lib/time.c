@@ -303,8 +303,6 @@ static char *put_offset(char *p, int32_t offset)
 {
     unsigned a = (unsigned)(offset < 0 ? -offset : offset);
     *p++ = offset < 0 ? '-' : '+';
-    if (a % 60)
-        return put_clock(p, a);
     p = put(p, a / 3600, 2);
     *p++ = ':';
     return put(p, a / 60 % 60, 2);
@@ -383,13 +381,17 @@ size_t cdp_time_bucket(struct cdp_time t, enum cdp_bucket b, const struct cdp_zo
 {
     int32_t offset = cdp_zone_offset(z, t.sec);
     unsigned second;
-    int64_t days = split_days(t.sec + offset, &second);
+    int64_t days = split_days(t.sec + offset, &second), start = t.sec - second % 3600;
     char *p;
-    switch (b) {
-    case CDP_BUCKET_WEEK: /* 1970-01-01 was a Thursday */
+    if (b == CDP_BUCKET_WEEK) /* 1970-01-01 was a Thursday */
         days -= ((days + 3) % 7 + 7) % 7;
-        p = put_date(out, days);
-        break;
+    if (b == CDP_BUCKET_HOUR) { /* no seconds in an offset: the clock shows them */
+        offset -= offset % 60;
+        days = split_days(start + offset, &second);
+    }
+    if (days < YEAR_0 / DAY || days >= YEAR_10000 / DAY)
+        return 0;
+    switch (b) {
     case CDP_BUCKET_MONTH:
         p = put_date(out, days) - 3;
         break;
@@ -399,7 +401,7 @@ size_t cdp_time_bucket(struct cdp_time t, enum cdp_bucket b, const struct cdp_zo
     case CDP_BUCKET_HOUR:
         p = put_date(out, days);
         *p++ = 'T';
-        p = put_clock(p, second - second % 3600);
+        p = put_clock(p, second);
         if (cdp_zone_is_utc(z))
             *p++ = 'Z';
         else

@@ -60,8 +60,8 @@ bool cdp_zone_is_utc(const struct cdp_zone *z);                 /* offset 0 at a
 enum cdp_bucket { CDP_BUCKET_HOUR, CDP_BUCKET_DAY, CDP_BUCKET_WEEK, CDP_BUCKET_MONTH, CDP_BUCKET_YEAR };
 
 /* The start of the bucket that holds t, in the zone, as text: day "2026-02-05", week its Monday's date, month
- * "2026-02", year "2026", hour "2026-02-05T16:00:00+05:45" with the offset in force at t ("…Z" for UTC), and
- * a NUL.  Returns the length. */
+ * "2026-02", year "2026", hour "2026-02-05T16:00:00+05:45" with the offset in force at t, of which seconds are left to the
+ * clock as RFC 3339 has none ("…Z" for UTC), and a NUL.  Returns the length, 0 where it is outside the years 0000 to 9999. */
 size_t cdp_time_bucket(struct cdp_time t, enum cdp_bucket b, const struct cdp_zone *z,
                        char out[CDP_TIME_MAX]);
 

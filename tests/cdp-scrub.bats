@@ -187,8 +187,9 @@ sha() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
     makes '{"x":"example.com"}' '{"x":" Bob@Example.COM "}' --domain x
     makes '{"x":"b.org"}' '{"x":"\"odd@name\"@b.org"}' --domain x
     makes '{"x":"müller.de"}' '{"x":"j@müller.de"}' --domain x
+    makes '{"x":"a😀.c"}' '{"x":"j@a\ud83d\ude00.c"}' --domain x
     makes '{"x":"localhost"}' '{"x":"j@localhost"}' --domain x
-    for v in '"bob"' '"@x.com"' '"bob@"' '"bob@."' '"bob@a..b"' '"bob@.b"' '"bob@b."' '"bob@x.com, 555"' '"bob@x.com\u00a0street"' '"bob@x\u3000y"' '"bob@a\"b"' 7 '["a@b.c"]'; do
+    for v in '"bob"' '"@x.com"' '"bob@"' '"bob@."' '"bob@a..b"' '"bob@.b"' '"bob@b."' '"bob@x.com, 555"' '"bob@x.com\u00a0street"' '"bob@x\u3000y"' '"bob@a\"b"' '"bob@a\ud83d.c"' '"bob@\udc00"' 7 '["a@b.c"]'; do
         refuses '.x: not an e-mail address' "{\"x\":$v}" --domain .x
     done
 }
@@ -233,6 +234,8 @@ sha() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
     makes '{"x":"2026-02"}' "$t" --bucket x:unit=month
     makes '{"x":"2026"}' "$t" --bucket x:unit=year
     makes '{"x":"2026-02-06T04:00:00+05:45"}' "$t" --bucket x:unit=hour,tz=Asia/Kathmandu
+    makes '{"x":"1880-01-01T00:59:32+00:53"}' '{"x":"1880-01-01T00:30:00Z"}' --bucket x:unit=hour,tz=Europe/Berlin
+    refuses 'x: a time outside the years 0000 to 9999' '{"x":"0000-01-01T00:00:00+01:00"}' --bucket x:unit=hour
     refuses '.x: not a time' '{"x":"yesterday"}' --bucket .x:unit=day
     refuses '.x: not a time' '{"x":1770304980}' --bucket .x:unit=day
 }
