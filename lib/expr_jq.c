@@ -455,6 +455,44 @@ static bool finish(jq_state *jq)
     return false;
 }
 
+enum half { NO_HALF, FIRST_HALF, SECOND_HALF };
+
+/* Which half of a surrogate pair is the escape at p? */
+static enum half half_at(const char *p)
+{
+    if (p[0] != '\\' || p[1] != 'u' || (p[2] | 32) != 'd' || p[3] < '8')
+        return NO_HALF;
+    return (p[3] | 32) < 'c' ? FIRST_HALF : SECOND_HALF;
+}
+
+/* The next escape in valid JSON that is half a pair without the other, or NULL. */
+static const char *next_lone_half(const char *p, const char *end)
+{
+    while ((p = memchr(p, '\\', (size_t)(end - p)))) {
+        enum half half = half_at(p);
+        if (half == FIRST_HALF && half_at(p + 6) == SECOND_HALF)
+            p += 12;
+        else if (half)
+            return p;
+        else
+            p += 2;
+    }
+    return NULL;
+}
+
+/* The text with U+FFFD for lone halves: libjq makes that of second ones, but takes no text with a first one. */
+static const char *with_whole_pairs(struct cdp_val in, struct cdp_buf *b)
+{
+    const char *end = in.p + in.len, *lone = next_lone_half(in.p, end);
+    if (!lone)
+        return in.p;
+    cdp_buf_clear(b);
+    cdp_buf_add(b, in.p, in.len);
+    for (; lone && !b->failed; lone = next_lone_half(lone + 6, end))
+        memcpy(b->data + (lone - in.p), "\\ufffd", 6);
+    return b->data;
+}
+
 static int parse_input(struct cdp_expr_run *r, struct cdp_val in, jv *v)
 {
     if (in.len > INT_MAX)
@@ -471,10 +509,13 @@ static int parse_input(struct cdp_expr_run *r, struct cdp_val in, jv *v)
         *v = lib.jv_string_sized(s, (int)n);
         return CDP_EXPR_OK;
     }
-    *v = lib.jv_parse_sized(in.p, (int)in.len);
+    const char *text = with_whole_pairs(in, &r->s->b1);
+    if (cdp_buf_check(&r->s->b1, r->err) < 0)
+        return CDP_EXPR_FATAL;
+    *v = lib.jv_parse_sized(text, (int)in.len);
     if (lib.jv_get_kind(*v) != JV_KIND_INVALID)
         return CDP_EXPR_OK;
-    lib.jv_free(*v); /* the scanner has validated it: what is left is nesting */
+    lib.jv_free(*v); /* the scanner has validated it, and the pairs are whole: what is left is nesting */
     return cdp_expr_fail(r, "a value nested too deeply for libjq", CDP_EXPR_NO_TYPE, CDP_EXPR_NO_TYPE);
 }
 

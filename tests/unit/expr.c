@@ -304,6 +304,31 @@ static void strings(void)
        "libjq sees the operands only");
 }
 
+/* libjq takes no text in which a first half of a surrogate pair is alone. */
+static void halves(void)
+{
+    static const struct {
+        const char *text, *record, *want;
+    } t[] = {
+        {".a[]", "{\"a\":[1],\"b\":\"x\\ud83d\"}", "1"},
+        {".a[]", "{\"a\":[\"x\\ud83dy\"]}", "\"x\xEF\xBF\xBDy\""},
+        {".a[]", "{\"a\":[\"\\uD83D\\uDbff\\ude00\\uDE00\"]}",
+         "\"\xEF\xBF\xBD\xF4\x8F\xB8\x80\xEF\xBF\xBD\""},
+        {".a[]", "{\"a\":[\"\\udbff\\n\\udc00\"]}", "\"\xEF\xBF\xBD\\n\xEF\xBF\xBD\""},
+        {".a[]", "{\"a\":[\"\\ude00\\ud83d\"]}", "\"\xEF\xBF\xBD\xEF\xBF\xBD\""},
+        {".a[]", "{\"a\":[\"\\\\ud83d\\\\\\ud83d\"]}", "\"\\\\ud83d\\\\\xEF\xBF\xBD\""},
+        {".a[]", "{\"a\":[\"\\ud7ff\\ue000\\uc83d\"],\"b\":\"\\ud800\"}",
+         "\"\xED\x9F\xBF\xEE\x80\x80\xEC\xA0\xBD\""},
+        {"keys[]", "{\"\\ud83d\":1}", "\"\xEF\xBF\xBD\""},
+        {".a * 2", "{\"a\":\"\\ud83d\"}", "\"\xEF\xBF\xBD\xEF\xBF\xBD\""},
+        {".a / \"x\"", "{\"a\":\"\\ud83dx1\"}", "[\"\xEF\xBF\xBD\",\"1\"]"},
+        {".a | .[0:1]", "{\"a\":\"\\ud83dx\"}", "\"\xEF\xBF\xBD\""},
+        {".a | map(.)", "{\"a\":[\"\\ud83d\"],\"b\":1}", "[\"\xEF\xBF\xBD\"]"},
+    };
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++)
+        is(eval(t[i].text, t[i].record), t[i].want, t[i].record);
+}
+
 /* --- time */
 
 static void buckets(void)
@@ -645,6 +670,7 @@ int main(void)
     refusals();
     searches();
     strings();
+    halves();
     buckets();
     prelude();
     interface();
