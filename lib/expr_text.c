@@ -57,7 +57,7 @@ static char conversion(const char *p)
 }
 
 /* A format for strftime or strptime. */
-static void check_format(struct walk *w, const char *p, bool strptime)
+static void check_format(struct walk *w, const char *p)
 {
     size_t len;
     if (!p)
@@ -70,7 +70,7 @@ static void check_format(struct walk *w, const char *p, bool strptime)
     }
     for (size_t i = 0; i < len; i++) {
         char c = p[i] == '%' ? conversion(p + i + 1) : '\0';
-        if (c == 's' || (c == 'Z' && !strptime))
+        if (c == 's' || c == 'Z')
             refuse(w, "%s and %Z", "they read the machine's time zone");
         i += p[i] == '%' && p[i + 1] == '%';
     }
@@ -78,7 +78,7 @@ static void check_format(struct walk *w, const char *p, bool strptime)
 
 /* --- what is mentioned */
 
-enum { OUTSIDE, REGEX, SEARCH, SEARCH_2, SEARCH_G, INDEX, BUCKET, STRFTIME, STRPTIME };
+enum { OUTSIDE, REGEX, SEARCH, SEARCH_2, SEARCH_G, INDEX, BUCKET, FORMAT };
 
 static const struct mention {
     const char *word;
@@ -119,8 +119,8 @@ static const struct mention {
     {"week", BUCKET},
     {"month", BUCKET},
     {"year", BUCKET},
-    {"strftime", STRFTIME},
-    {"strptime", STRPTIME},
+    {"strftime", FORMAT},
+    {"strptime", FORMAT},
     {0},
 };
 
@@ -168,7 +168,7 @@ static void walk_word(struct walk *w, const char *p, size_t n)
         w->found.bucket |= argument != NULL;
         break;
     default:
-        check_format(w, argument, m->what == STRPTIME);
+        check_format(w, argument);
     }
 }
 

@@ -226,6 +226,7 @@ static void refusals(void)
         {".a | strftime(\"%_10s\")", "%s and %Z"},
         {".a | strftime(\"%%%EZ\")", "%s and %Z"},
         {".a | strptime(\"%s\")", "%s and %Z"},
+        {".a | strptime(\"%H:%M %Z\")", "%s and %Z"},
         {"0 | strftime(1)", "a time format that is no plain string"},
         {"0 | strftime(.a)", "a time format that is no plain string"},
         {"0 | strftime(\"%F\", 1)", "a time format that is no plain string"},
@@ -251,9 +252,10 @@ static void refusals(void)
         if (!ok(strncmp(made, want, strlen(want)) == 0, "%s is refused", t[i].text))
             printf("#   got: %s\n", made);
     }
-    const char *times = "{\"a\":1425599621,\"b\":\"5 Mar 15 UTC\",\"env\":1}";
+    const char *times = "{\"a\":1425599621,\"b\":\"5 Mar 15 UTC\",\"c\":\"2015-03-05T23:53:41Z\",\"env\":1}";
     is(eval(".a | strftime(\"%%Z %F\\n\" # it is\n)", times), "\"%Z 2015-03-05\\n\"", "a time, written");
-    is(eval(".b | strptime(\"%d %b %y %Z\") | mktime", times), "1425513600", "a time, read");
+    is(eval(".b | strptime(\"%d %b %y UTC\") | mktime", times), "1425513600", "a time, read");
+    is(eval(".c | strptime(\"%Y-%m-%dT%H:%M:%SZ\") | mktime", times), "1425599621", "a Z that is itself");
     is(eval("[.a | todate]", times), "[\"2015-03-05T23:53:41Z\"]", "a time in jq's own format");
     is(eval("{env: .env, strftime: \"%Z now\"} | keys", times), "[\"env\",\"strftime\"]",
        "fields, keys and strings have those names");
