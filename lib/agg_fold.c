@@ -315,6 +315,57 @@ static int stddev_add(const struct cdp_agg_place *at, void *state, const struct 
     return avg_add(at, state, arg, err) < 0 ? -1 : add_square(at, &m->squares, arg, err);
 }
 
+/* Can n > 0 numbers with digits within 10^±reach add up to this? */
+static bool reachable(const struct cdp_num *sum, uint64_t n, int64_t reach)
+{
+    struct cdp_num most = {.coef = (int64_t)n, .exp = reach + 1};
+    struct cdp_num least = {.coef = -(int64_t)n, .exp = reach + 1};
+    return sum->exp >= -reach && cdp_num_cmp(sum, &most) < 0 && cdp_num_cmp(sum, &least) > 0;
+}
+
+/* n · Σx² ≥ (Σx)² for any numbers, and for one number it is as much. */
+static int compare_squares(const struct cdp_num *sum, const struct cdp_num *squares, uint64_t n, bool *fit,
+                           struct cdp_err *err)
+{
+    struct cdp_num a = CDP_NUM_ZERO, b = CDP_NUM_ZERO;
+    cdp_num_int(&a, (int64_t)n);
+    int rc = cdp_num_mul(&a, &a, squares, err);
+    if (rc == 0)
+        rc = cdp_num_mul(&b, sum, sum, err);
+    if (rc == 0)
+        *fit = n == 1 ? cdp_num_cmp(&a, &b) == 0 : cdp_num_cmp(&a, &b) >= 0;
+    cdp_num_free(&a);
+    cdp_num_free(&b);
+    return rc;
+}
+
+/* Are there numbers with this count and these sums?  Then there are for the sum of such states, and a result. */
+static int moments_fit(const struct cdp_agg_item *item, struct cdp_val json, struct cdp_err *err)
+{
+    struct cdp_num sum[2] = {CDP_NUM_ZERO, CDP_NUM_ZERO};
+    int64_t reach = item->func->squares ? SQUARE_REACH : CDP_NUM_MAX_EXP;
+    struct cdp_iter it = cdp_val_iter(json);
+    cdp_iter_next(&it);
+    uint64_t n = cdp_agg_integer(it.val);
+    bool fit = true;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && fit && cdp_iter_next(&it); i++) {
+        fit = cdp_val_none(it.val) == (n == 0);
+        if (!fit || !n)
+            continue;
+        rc = cdp_num_parse(&sum[i], it.val.p, it.val.len, err);
+        fit = rc == 0 && reachable(&sum[i], n, reach);
+        reach = 2 * reach + 1; /* of squares */
+    }
+    if (rc == 0 && fit && n && item->func->squares)
+        rc = compare_squares(&sum[0], &sum[1], n, &fit, err);
+    if (rc == 0 && !fit)
+        rc = cdp_err_set(err, CDP_EXIT_DATA, "%s: no numbers have this count and sum", item->name);
+    cdp_num_free(&sum[0]);
+    cdp_num_free(&sum[1]);
+    return rc;
+}
+
 static int moments_load(const struct cdp_agg_place *at, void *state, struct cdp_val json, struct cdp_err *err)
 {
     struct moments *m = state;
@@ -635,10 +686,11 @@ const struct cdp_agg_func cdp_agg_fold_funcs[] = {
     {NUMBERS, .name = "sum", .state = "sum", .shape = "d", .size = sizeof(struct sum), .add = sum_fn_add,
      .load = sum_fn_load, .save = sum_fn_save, .finish = sum_fn_save, .free = sum_fn_free},
     {NUMBERS, .name = "avg", .state = "avg", .shape = "(id)", .size = offsetof(struct moments, squares),
-     .add = avg_add, .load = moments_load, .save = avg_save, .finish = avg_finish, .free = avg_free},
+     .fits = moments_fit, .add = avg_add, .load = moments_load, .save = avg_save, .finish = avg_finish,
+     .free = avg_free},
     {NUMBERS, .name = "stddev", .state = "stddev", .shape = "(idd)", .size = sizeof(struct moments),
-     .squares = true, .add = stddev_add, .load = moments_load, .save = stddev_save, .finish = stddev_finish,
-     .free = stddev_free},
+     .squares = true, .fits = moments_fit, .add = stddev_add, .load = moments_load, .save = stddev_save,
+     .finish = stddev_finish, .free = stddev_free},
     {TRUTH, .name = "any", .state = "any", .looks_for = true},
     {TRUTH, .name = "all", .state = "all", .looks_for = false},
     {EXTREME, .name = "min", .state = "min", .sign = -1},

@@ -497,12 +497,12 @@ static bool is_integer(struct cdp_val v)
     return true;
 }
 
+/* A sum of numbers is longer than they are at its front, never at its end. */
 static bool is_number(struct cdp_val v)
 {
     struct cdp_digits d;
-    int64_t reach = CDP_NUM_MAX_EXP + 32;
     return v.type == CDP_NUMBER && cdp_num_split(v.p, v.len, &d) &&
-           (d.n == 0 || (d.exp >= -reach && d.exp + (int64_t)d.count - 1 <= reach));
+           (d.n == 0 || (d.exp >= -CDP_NUM_MAX_EXP && d.exp + (int64_t)d.count - 1 <= CDP_NUM_MAX_EXP + 32));
 }
 
 static int nibble(char c)

@@ -374,8 +374,39 @@ median(v)|{"h":{"quantile":[[null,1]]}}|: not a number
 quantile(v,1)|{"h":{"quantile":[[1e7000,1]]}}|: a number with digits beyond 1e±6144, past exact arithmetic
 top(v,1)|{"h":{"top":[[1e99999999999999999999,1]]}}| is no state of top
 mode(v)|{"h":{"top":[[1,0]]}}| is no state of top
+sum(v)|{"h":{"sum":1e-6145}}| is no state of sum
+sum(v)|{"h":{"sum":1e6177}}| is no state of sum
+avg(v)|{"h":{"avg":[2,null]}}|: no numbers have this count and sum
+avg(v)|{"h":{"avg":[0,1]}}|: no numbers have this count and sum
+avg(v)|{"h":{"avg":[1,1e6145]}}|: no numbers have this count and sum
+avg(v)|{"h":{"avg":[3,-3e6145]}}|: no numbers have this count and sum
+stddev(v)|{"h":{"stddev":[2,5,1]}}|: no numbers have this count and sum
+stddev(v)|{"h":{"stddev":[2,-5,12.49]}}|: no numbers have this count and sum
+stddev(v)|{"h":{"stddev":[1,5,26]}}|: no numbers have this count and sum
+stddev(v)|{"h":{"stddev":[2,5,null]}}|: no numbers have this count and sum
+stddev(v)|{"h":{"stddev":[2,null,5]}}|: no numbers have this count and sum
+stddev(v)|{"h":{"stddev":[0,null,0]}}|: no numbers have this count and sum
+stddev(v)|{"h":{"stddev":[2,0,1e6143]}}|: no numbers have this count and sum
+stddev(v)|{"h":{"stddev":[2,0,2e6002]}}|: no numbers have this count and sum
+stddev(v)|{"h":{"stddev":[2,1e-3001,1]}}|: no numbers have this count and sum
 count_distinct(v)|{"h":{"count_distinct":[1,[1e99999999999999999999]]}}| is no state of count_distinct
 END
+}
+
+@test "--merge takes the states of the least and the greatest numbers, and of none" {
+    big=$(printf '9%.0s' {1..3001})
+    for numbers in '' '5' '0 0' '5 -5' '-7.5 -7.5 -7.5' '0.1 0.2 1e17 123456789012345678901234567890' "$big $big" \
+        "-$big" '1e-3000 3e-3000' '1e-3000' "$big 1e-3000"; do
+        printf '{"x":%s}\n' ${numbers:-null} >in
+        cdp-agg 'avg(x)' 'stddev(x)' in >want
+        while IFS= read -r line; do cdp-agg --partial 'avg(x)' 'stddev(x)' <<<"$line"; done <in >states
+        cdp-agg --merge 'avg(x)' 'stddev(x)' states | cmp - want
+        cdp-agg --merge --partial 'avg(x)' 'stddev(x)' states | cdp-agg --merge 'avg(x)' 'stddev(x)' | cmp - want
+    done
+    big=$(printf '9%.0s' {1..6145})
+    printf '{"x":%s}\n{"x":-%s}\n{"x":1e-6144}\n{"x":%s}\n' "$big" "$big" "$big" >in
+    cdp-agg --partial 'sum(x)' 'avg(x)' in >states
+    cdp-agg --merge 'sum(x)' 'avg(x)' states | cmp - <(cdp-agg 'sum(x)' 'avg(x)' in)
 }
 
 # --- input and output
