@@ -102,24 +102,26 @@ static int compare(struct cdp_expr_run *r, const node *n)
     return rc == CDP_EXPR_OK ? holds(n->fn, cmp) : rc;
 }
 
-/* One step into a value that is no field of the record, by jq's rules. */
-static int take_step(struct cdp_expr_run *r, struct cdp_val v, const struct cdp_step *step,
-                     struct cdp_val *out)
+/* A node's one step into a value that is no field of the record, by jq's rules. */
+static int take_step(struct cdp_expr_run *r, struct cdp_val v, const node *n, struct cdp_val *out)
 {
+    const struct cdp_step *step = n->step;
     *out = (struct cdp_val){0};
     if (cdp_val_none(v))
         return CDP_EXPR_OK;
+    if (v.type != (step->key ? CDP_OBJECT : CDP_ARRAY)) {
+        const char *what = step->key ? "cannot be indexed with a string" : "cannot be indexed with a number";
+        return n->path ? CDP_EXPR_OK : cdp_expr_fail(r, what, v.type, CDP_EXPR_NO_TYPE);
+    }
     if (step->key) {
-        if (v.type != CDP_OBJECT)
-            return cdp_expr_fail(r, "cannot be indexed with a string", v.type, CDP_EXPR_NO_TYPE);
         *out = cdp_val_get(v, step->key, step->len);
         return CDP_EXPR_OK;
     }
-    if (v.type != CDP_ARRAY)
-        return cdp_expr_fail(r, "cannot be indexed with a number", v.type, CDP_EXPR_NO_TYPE);
+    /* From the end, an index beyond the first item becomes one that no item has. */
+    size_t at = n->from_end ? cdp_expr_items(v) - step->index : step->index;
     struct cdp_iter it = cdp_val_iter(v);
-    for (uint32_t i = 0; cdp_iter_next(&it); i++)
-        if (i == step->index) {
+    for (size_t i = 0; cdp_iter_next(&it); i++)
+        if (i == at) {
             *out = it.val;
             break;
         }
@@ -132,7 +134,7 @@ static int eval_index(struct cdp_expr_run *r, const node *n, struct cdp_val *out
     int rc = eval(r, n->a, &v);
     if (rc != CDP_EXPR_OK)
         return rc;
-    rc = take_step(r, v, n->step, out);
+    rc = take_step(r, v, n, out);
     return rc == CDP_EXPR_ERROR && n->opt ? CDP_EXPR_NONE : rc;
 }
 
@@ -301,7 +303,7 @@ static int has(struct cdp_expr_run *r, const node *n)
         rc = may_have(r, n, v);
     if (rc != 1)
         return rc;
-    rc = take_step(r, v, n->step, &member);
+    rc = take_step(r, v, n, &member);
     return rc == CDP_EXPR_OK ? member.type != CDP_MISSING : rc;
 }
 

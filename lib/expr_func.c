@@ -77,15 +77,6 @@ static int to_number(struct cdp_expr_run *r, struct cdp_val v, struct cdp_val *o
 
 /* --- other functions */
 
-static size_t count_items(struct cdp_val v)
-{
-    size_t n = 0;
-    struct cdp_iter it = cdp_val_iter(v);
-    while (cdp_iter_next(&it))
-        n++;
-    return n;
-}
-
 static int length(struct cdp_expr_run *r, struct cdp_val v, struct cdp_val *out)
 {
     struct cdp_expr_members all;
@@ -106,7 +97,7 @@ static int length(struct cdp_expr_run *r, struct cdp_val v, struct cdp_val *out)
         return from_count(r, points, out);
     }
     case CDP_ARRAY:
-        return from_count(r, count_items(v), out);
+        return from_count(r, cdp_expr_items(v), out);
     case CDP_OBJECT:
         if (cdp_expr_merge(r, v, (struct cdp_val){0}, &all) != CDP_EXPR_OK)
             return CDP_EXPR_FATAL;

@@ -105,6 +105,8 @@ enum cdp_expr_fn {
 struct cdp_expr_node {
     uint8_t op, fn;
     bool opt;
+    bool from_end;  /* step[0] is an index that counts from behind the last item */
+    bool path;      /* it leads into the record: to null, where that goes below what is no object or array */
     uint16_t depth; /* of the tree below, itself included */
     int slot, slot2;
     struct cdp_expr_node *a, *b, *c;
@@ -203,6 +205,9 @@ int cdp_expr_written(struct cdp_expr_run *r, uint8_t type, struct cdp_val *out);
 int cdp_expr_from_num(struct cdp_expr_run *r, const struct cdp_num *n, struct cdp_val *out);
 /* The status after a failure in num: memory, or a number that it does not take. */
 int cdp_expr_num_failed(struct cdp_expr_run *r);
+
+/* How many items an array has. */
+size_t cdp_expr_items(struct cdp_val v);
 
 struct cdp_expr_member {
     struct cdp_val key, val;

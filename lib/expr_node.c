@@ -150,8 +150,14 @@ bool cdp_node_add_member(struct cdp_parser *ps, node *object, const node *key, n
 node *cdp_node_dot(struct cdp_parser *ps, struct cdp_scope in)
 {
     if (in.computed)
-        return cdp_node_leaf(ps, CDP_EXPR_DOT);
-    return new_node(ps, (node){.op = CDP_EXPR_PATH, .step = in.step, .steps = in.steps});
+        return new_node(ps, (node){.op = CDP_EXPR_DOT, .path = in.path});
+    return new_node(ps, (node){.op = CDP_EXPR_PATH, .step = in.step, .steps = in.steps, .path = true});
+}
+
+/* An index from the end; -0 is the first item, and libjq's matter. */
+static bool is_from_end(const node *k)
+{
+    return k->op == CDP_EXPR_CONST && k->val.type == CDP_NUMBER && k->val.p[0] == '-' && k->val.p[1] != '0';
 }
 
 /* One more step, of a constant; the steps so far may be another path's too. */
@@ -174,7 +180,7 @@ static bool add_step(struct cdp_parser *ps, node *n, const node *k)
         return step->key;
     }
     uint64_t index = 0;
-    for (uint32_t i = 0; i < k->val.len && index < UINT32_MAX; i++) {
+    for (uint32_t i = n->from_end; i < k->val.len && index < UINT32_MAX; i++) {
         if (!cdp_lex_digit(k->val.p[i]))
             return cdp_parse_unsupported(ps);
         index = index * 10 + (uint64_t)(k->val.p[i] - '0');
@@ -185,9 +191,16 @@ static bool add_step(struct cdp_parser *ps, node *n, const node *k)
 
 node *cdp_node_index(struct cdp_parser *ps, node *n, const node *k)
 {
-    if (n && n->op != CDP_EXPR_PATH)
+    if (!n || !k)
+        return NULL;
+    bool from_end = is_from_end(k), path = n->path;
+    if (n->op != CDP_EXPR_PATH || from_end)
         n = cdp_node_unary(ps, CDP_EXPR_INDEX, 0, n);
-    return n && k && add_step(ps, n, k) ? n : NULL;
+    if (!n)
+        return NULL;
+    n->from_end = from_end;
+    n->path = path;
+    return add_step(ps, n, k) ? n : NULL;
 }
 
 node *cdp_node_has(struct cdp_parser *ps, node *n, const node *k)
@@ -202,12 +215,15 @@ struct cdp_scope cdp_node_behind(struct cdp_scope in, const node *a)
 {
     if (a->op == CDP_EXPR_PATH)
         return (struct cdp_scope){.step = a->step, .steps = a->steps};
-    return a->op == CDP_EXPR_DOT ? in : (struct cdp_scope){.computed = true};
+    return a->op == CDP_EXPR_DOT ? in : (struct cdp_scope){.computed = true, .path = a->path};
 }
 
 node *cdp_node_piped(struct cdp_parser *ps, node *a, node *b)
 {
     if (!a || !b || a->op == CDP_EXPR_PATH || a->op == CDP_EXPR_DOT)
         return b;
-    return cdp_node_binary(ps, CDP_EXPR_PIPE, 0, a, b);
+    node *n = cdp_node_binary(ps, CDP_EXPR_PIPE, 0, a, b);
+    if (n)
+        n->path = b->path;
+    return n;
 }

@@ -21,9 +21,10 @@ struct cdp_parser {
     struct cdp_err *err;
 };
 
-/* What `.` is: a path into the record, or the output of something computed. */
+/* What `.` is: a path into the record, or the output of something computed; or a path that only evaluation can follow,
+ * as it has an index from the end. */
 struct cdp_scope {
-    bool computed;
+    bool computed, path;
     struct cdp_step *step;
     size_t steps;
 };
@@ -100,7 +101,8 @@ bool cdp_node_add_member(struct cdp_parser *ps, struct cdp_expr_node *object, co
 
 /* `.` */
 struct cdp_expr_node *cdp_node_dot(struct cdp_parser *ps, struct cdp_scope in);
-/* The step that a constant, a string or an index from 0, takes in n: n itself, made longer, where it is a path. */
+/* The step that a constant, a string or an index, takes in n: n itself, made longer, where it is a path and the index
+ * does not count from the end. */
 struct cdp_expr_node *cdp_node_index(struct cdp_parser *ps, struct cdp_expr_node *n,
                                      const struct cdp_expr_node *k);
 /* n | has(k) */

@@ -78,7 +78,16 @@ int cdp_expr_num_failed(struct cdp_expr_run *r)
     return cdp_expr_fail(r, "a number that is out of range", NONE, NONE);
 }
 
-/* --- members of objects */
+/* --- items of arrays, members of objects */
+
+size_t cdp_expr_items(struct cdp_val v)
+{
+    size_t n = 0;
+    struct cdp_iter it = cdp_val_iter(v);
+    while (cdp_iter_next(&it))
+        n++;
+    return n;
+}
 
 static int add_member(struct cdp_expr_run *r, struct cdp_expr_members *all, struct cdp_val key,
                       struct cdp_val val)

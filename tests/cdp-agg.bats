@@ -36,6 +36,15 @@ events()
 {"k":{"a":2,"b":1},"count":2}' ]
 }
 
+@test "an item from the end of an array keeps its digits" {
+    printf '{"t":%s}\n' '[9007199254740993]' '[1,9007199254740992]' '[]' '"x"' 'null' >in
+    run_tool cdp-agg --by 'k=.t[-1]' 'n=count()' in
+    [ "$status" -eq 0 ] && [ -z "$stderr" ]
+    [ "$output" = '{"k":null,"n":3}
+{"k":9007199254740992,"n":1}
+{"k":9007199254740993,"n":1}' ]
+}
+
 @test "several keys, expressions, names of one's own and given ones" {
     printf '%s\n' '{"u":{"id":2},"x":-7}' '{"u":{"id":1},"x":7}' '{"u":{"id":2},"x":7}' >in
     run_tool cdp-agg -b u.id --by 'positive=.x > 0' --by '.x % 2' 'count()' 'sum(x)' 'odd name? no: s-1=max(.u.id)' in

@@ -99,6 +99,8 @@ static void exactness(void)
         {"9007199254740993", "{}", "9007199254740993"},
         {"[.a] == [1.0]", "{\"a\":1}", "true"},
         {".a - [9007199254740993]", "{\"a\":[9007199254740992,9007199254740993]}", "[9007199254740992]"},
+        {".a[-1]", "{\"a\":[1,9007199254740993]}", "9007199254740993"},
+        {".a[-2].b[-1]", "{\"a\":[{\"b\":[1.10]},2]}", "1.10"},
         {". + {b:1.0}", "{\"a\" : 1.10, \"b\":2}", "{\"a\":1.10,\"b\":1.0}"},
     };
     for (size_t i = 0; i < sizeof t / sizeof *t; i++)
@@ -114,6 +116,15 @@ static void differences(void)
     is(eval("(.a | tostring).b", "{\"a\":\"s\"}"),
        "1: expression '(.a | tostring).b': string cannot be indexed with a string",
        "but not so what was computed");
+    is(eval("[.a[-1], .a[-1].b, (.a | .[-1] | .b), (.a[-1] | .b).c]", "{\"a\":\"s\"}"),
+       "[null,null,null,null]", "nor is there an item from the end");
+    is(eval("[.a[-1].b, .a[-1].b[-1], (.a[-1] | .b.c), (.a[-1] | .b | .c)]", "{\"a\":[1,\"s\"]}"),
+       "[null,null,null,null]", "nor something below it");
+    is(eval("(.a // 1)[-1]", "{\"a\":\"s\"}"),
+       "1: expression '(.a // 1)[-1]': string cannot be indexed with a number", "unless it was computed");
+    is(eval("(.a[-1] | tostring) | .b", "{\"a\":[1]}"),
+       "1: expression '(.a[-1] | tostring) | .b': string cannot be indexed with a string",
+       "from it or behind it");
     is(eval("(.a | tonumber?) + {}", "{\"a\":\"1\"}"),
        "1: expression '(.a | tonumber?) + {}': number and object cannot be added",
        "? hides its own errors only");
@@ -459,7 +470,9 @@ static void interface(void)
         {".a | keys", false, false},
         {".a[]", false, false},
         {".a[1:]", false, false},
-        {".a[-1]", false, false},
+        {".a[-1]", true, false},
+        {".a[-1.5]", false, false},
+        {".a[-1:]", false, false},
         {".a = 1", false, false},
         {".a |= 1", false, false},
         {"..", false, false},

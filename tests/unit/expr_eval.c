@@ -62,8 +62,8 @@ static void gen_path(enum kind dot, enum kind want)
         else
             gen_literal(want);
     } else if (rnd(15) == 0 || want == ANY) {
-        PICK(".u", ".f", ".n", ".m", ".o", ".l", ".o.q", ".n.x", ".m.x", ".l[0]", ".l[2]", ".l[9]", ".", ".s",
-             ".o?", ".f?");
+        PICK(".u", ".f", ".n", ".m", ".o", ".l", ".o.q", ".n.x", ".m.x", ".l[0]", ".l[2]", ".l[9]", ".l[-1]",
+             ".l[-9]", ".", ".s", ".o?", ".f?");
     } else if (want == NUM) {
         PICK(".a", ".b", ".d", ".o.x", ".l[1]", ".[\"a\"]", ".o[\"x\"]", ".a?", ".o.x?", ".\"b\"", ".o .x",
              ".l [1]");
