@@ -10,8 +10,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* hll_hash_text of a string's bytes, hll_hash_bigint of an integer, hll_hash_boolean; hll_hash_text of the shortest text of
- * all else. */
+/* hll_hash_text of a string's bytes, hll_hash_bigint of an integer, hll_hash_boolean; hll_hash_text of all else as a group
+ * key shows it. */
 static int take_sketched(struct cdp_agg_worker *w, const struct cdp_agg_item *item, struct cdp_val v,
                          const struct cdp_rec *r, struct cdp_agg_arg *arg, struct cdp_err *err)
 {
