@@ -15,6 +15,7 @@
  *     quotient has 34 significant digits, half to even; there is no NaN, no infinity, and -0 only by negation;
  *   - a path into the record gives null where jq fails, below what is no object or array;
  *   - E? hides the errors of E only, not those of what uses its result;
+ *   - contains() looks behind a NUL as well;
  *   - half a surrogate pair stays what it is.
  * An expression sees its record and nothing else: now, localtime, strflocaltime, env, $ENV, input, inputs, stderr, halt
  * and modules are refused, ~/.jq is not read, and strftime() and strptime() take a plain string without %s and %Z.  With a
