@@ -254,6 +254,23 @@ shard=3' ]
     [ -z "$(find ds2 -name '*.gz')" ]
 }
 
+@test "a time that UTC or the zone carries out of four-digit years is unusable" {
+    printf '%s\n' '{"t":"0000-01-01T00:00:00+14:00"}' '{"t":"9999-12-31T23:59:59-01:00"}' '{"t":"0000-01-01T00:00:00Z"}' '{"t":"9999-12-31T23:00:00Z"}' >in
+    run_tool cdp-part -d ds --time t in
+    [ "$status" -eq 1 ]
+    [ "$stderr" = "cdp-part: in:1: the time at t is outside the years 0000 to 9999" ]
+    run_tool cdp-part -q -d ds --time t --rejects rej --stats stats in
+    [ "$status" -eq 0 ]
+    [ "$(jq -c .line rej | tr '\n' ' ')" = '1 2 ' ]
+    balanced stats
+    [ "$(cd ds && ls -d year=*/*/*)" = 'year=0000/month=01/day=01
+year=9999/month=12/day=31' ]
+    run_tool cdp-part -q -d zone --time t --tz Asia/Kathmandu --grain year --rejects rej2 in
+    [ "$status" -eq 0 ]
+    [ "$(jq -c .line rej2 | tr '\n' ' ')" = '1 2 4 ' ]
+    [ "$(ls zone)" = 'year=0000' ]
+}
+
 @test "usage" {
     run_tool cdp-part --by k /dev/null
     [ "$status" -eq 2 ]

@@ -134,13 +134,17 @@ struct tool {
 
 /* ---- in parallel ---- */
 
-/* year=2026/month=02/day=05/hour=16 */
-static void time_levels(const struct tool *t, struct cdp_time time, struct cdp_buf *path)
+/* year=2026/month=02/day=05/hour=16.  An offset or the zone can carry a time out of the years that have four digits, where
+ * paths would no longer be in the order of time. */
+static int time_levels(const struct tool *t, struct cdp_time time, struct cdp_buf *path, struct cdp_err *err)
 {
     int64_t sec = time.sec + cdp_zone_offset(t->zone, time.sec), year;
     int64_t days = sec >= 0 ? sec / 86400 : -((86399 - sec) / 86400);
     unsigned month, day;
     cdp_time_civil(days, &year, &month, &day);
+    if (year < 0 || year > 9999)
+        return cdp_err_set(err, CDP_EXIT_DATA, "the time at %s is outside the years 0000 to 9999",
+                           t->opt.time);
     cdp_buf_addf(path, "year=%04lld", (long long)year);
     if (t->opt.grain != GRAIN_YEAR)
         cdp_buf_addf(path, "/month=%02u", month);
@@ -148,6 +152,7 @@ static void time_levels(const struct tool *t, struct cdp_time time, struct cdp_b
         cdp_buf_addf(path, "/day=%02u", day);
     if (t->opt.grain == GRAIN_HOUR)
         cdp_buf_addf(path, "/hour=%02u", (unsigned)((sec - days * 86400) / 3600));
+    return 0;
 }
 
 static int path_of(const struct tool *t, struct cdp_buf *path, const struct cdp_rec *r, struct item *item,
@@ -156,7 +161,8 @@ static int path_of(const struct tool *t, struct cdp_buf *path, const struct cdp_
     if (t->time_slot >= 0) {
         if (!cdp_time_from_val(r->fields[t->time_slot], CDP_TIME_RFC3339, &item->time))
             return cdp_err_set(err, CDP_EXIT_DATA, "no RFC 3339 time at %s", t->opt.time);
-        time_levels(t, item->time, path);
+        if (time_levels(t, item->time, path, err) < 0)
+            return -1;
     }
     for (size_t i = 0; i < t->levels; i++) {
         struct cdp_val value;
