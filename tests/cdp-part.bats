@@ -189,6 +189,20 @@ shard=3' ]
     [ "$status" -eq 2 ]
 }
 
+@test "--shards: a record without its key is unusable" {
+    printf '%s\n' '{"id":1}' '{"id":null}' '{"x":1}' '{"id":0}' >in
+    run_tool cdp-part -d ds --shards 3 -k id in
+    [ "$status" -eq 1 ]
+    [ "$stderr" = "cdp-part: in:2: key id is missing or null" ]
+    [ -z "$(find ds -name '*.gz')" ]
+    run_tool cdp-part -q -d ds --by x --shards 3 -k id --rejects rej --stats stats in
+    [ "$status" -eq 0 ]
+    [ "$(jq -c .line rej | tr '\n' ' ')" = '2 3 ' ]
+    balanced stats
+    [ "$(find ds -name '*.gz' -exec zcat {} + | sort)" = '{"id":0}
+{"id":1}' ]
+}
+
 @test "a killed run leaves the old dataset, and the next run sweeps" {
     echo '{"k":"a","v":1}' >in
     cdp-part -d ds --by k in

@@ -175,7 +175,7 @@ static int path_of(const struct tool *t, struct cdp_buf *path, const struct cdp_
     }
     if (t->opt.shards) {
         size_t from = path->len;
-        if (cdp_keyspec_encode(&t->key, r->fields, CDP_KEY_MISSING_NULL, path, err) < 0 ||
+        if (cdp_keyspec_encode(&t->key, r->fields, CDP_KEY_MISSING_ERROR, path, err) != 0 ||
             cdp_buf_check(path, err) < 0)
             return -1;
         uint64_t hash = cdp_hash_stable(path->data + from, path->len - from);
