@@ -218,6 +218,17 @@ static struct part_partition *partition(struct cdp_part *p, const char *path, si
     return q;
 }
 
+/* In front of a file's number that has more than five digits, a letter that tells how many (a100000, b1000000): so files in
+ * byte order of their names, which is how readers take them, are in order of their numbers. */
+static const char *number_letter(unsigned number)
+{
+    static const char letter[][2] = {"", "a", "b", "c", "d", "e"};
+    size_t more = 0;
+    for (unsigned n = number / 100000; n; n /= 10)
+        more++;
+    return letter[more];
+}
+
 /* The file's name gets its digest when it is complete: cdp_part_name_file. */
 static struct part_file *begin_file(struct cdp_part *p, struct part_partition *q, struct cdp_err *err)
 {
@@ -231,7 +242,8 @@ static struct part_file *begin_file(struct cdp_part *p, struct part_partition *q
         return NULL;
     all[p->files++] = f;
     struct cdp_buf path = {0};
-    cdp_buf_addf(&path, "%s/part-%05u" CDP_PART_SUFFIX, q->path, q->number++);
+    cdp_buf_addf(&path, "%s/part-%s%05u" CDP_PART_SUFFIX, q->path, number_letter(q->number), q->number);
+    q->number++;
     f->path = path.data; /* with the NUL that printf ends it with */
     if (cdp_buf_check(&path, err) < 0)
         return NULL;

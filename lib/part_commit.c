@@ -200,11 +200,16 @@ void cdp_part_unstage(struct cdp_part *p)
 
 /* ---- a partition that may be there already ---- */
 
-/* N of "part-N-DIGEST.ndjson.gz", or -1. */
+/* N of "part-N-DIGEST.ndjson.gz", or -1.  A long number of others' files has no letter. */
 static long file_number(const char *name)
 {
     unsigned n;
-    return sscanf(name, "part-%9u", &n) == 1 ? (long)n : -1;
+    if (strncmp(name, "part-", 5) != 0)
+        return -1;
+    name += 5;
+    if (*name >= 'a' && *name <= 'z')
+        name++;
+    return *name >= '0' && *name <= '9' && sscanf(name, "%9u", &n) == 1 ? (long)n : -1;
 }
 
 static bool is_dir(DIR *d, const struct dirent *e)

@@ -137,6 +137,30 @@ k=a' ]
     [ "$(tail -n 4 appended | cut -c 12-)" = "$(cut -c 12- old)" ]
 }
 
+@test "files past number 99999 still follow the others in byte order" {
+    printf '{"k":1,"i":%d}\n' 1 2 3 4 5 6 >in
+    head -n 1 in >first
+    sed -n 2,3p in >second
+    sed -n 4p in >third
+    tail -n 2 in >last
+    cdp-part -d ds --by k first
+    mv ds/k=1/part-00000-* ds/k=1/part-99998-0000000000000000.ndjson.gz
+    cdp-part -d ds --by k --records 1 --append --manifest man second
+    cdp-part -d ds --by k --append third
+    [ "$(ls ds/k=1 | cut -d - -f 2 | tr '\n' ' ')" = '99998 99999 a100000 a100001 ' ]
+    [ "$(jq -r .path man | cut -d - -f 2 | tr '\n' ' ')" = '99999 a100000 ' ]
+    mv ds/k=1/part-a100001-* ds/k=1/part-a999999-0000000000000000.ndjson.gz
+    cdp-part -d ds --by k --records 1 --append last
+    [ "$(ls ds/k=1 | cut -d - -f 2 | tr '\n' ' ')" = '99998 99999 a100000 a999999 b1000000 b1000001 ' ]
+    cdp-cat ds | cmp - in
+    # what others wrote is followed, too
+    echo '{"k":2,"i":7}' >other
+    cdp-part -d ds --by k other
+    mv ds/k=2/part-00000-* ds/k=2/part-20260205-x.ndjson.gz
+    cdp-part -d ds --by k --append other
+    [ "$(ls ds/k=2 | cut -d - -f 2 | tr '\n' ' ')" = '20260205 c20260206 ' ]
+}
+
 @test "a partition that holds others is not replaced, and not added to" {
     echo '{"a":1,"b":2}' >in
     cdp-part -d ds --by a --by b in
