@@ -6,7 +6,9 @@
  *
  * The list of named temporaries is guarded by a spin lock that is only ever taken with the four signals
  * blocked; so a handler that finds it taken waits for another thread's few instructions, never for the thread
- * it interrupted. */
+ * it interrupted.  The same holds of the threads that are between cdp_atomic_enter and cdp_atomic_leave: a handler lets
+ * no more of them in and waits for those inside, so nothing is added to a directory that it removes.  The handlers do
+ * nothing but what signal-safety(7) lists, and getdents64, a system call and no more. */
 #include "lib/atomic.h"
 
 #include "lib/buf.h"
@@ -32,7 +34,8 @@
 #define TAG_LEN 5
 #define RANDOM_LEN 6
 #define NAME_TRIES 100
-#define MAX_LINKS 40                                   /* as in the kernel */
+#define MAX_LINKS 40 /* as in the kernel */
+#define DIRENT_BYTES 4096
 #define BASE_MAX (NAME_MAX - 1 - TAG_LEN - RANDOM_LEN) /* bytes of a target's name in a temporary's */
 
 struct cdp_atomic {
@@ -42,6 +45,7 @@ struct cdp_atomic {
     char *temp;   /* the temporary name, NULL while the file has none */
     bool listed;
     bool direct; /* the target is a device or a pipe and is written in place */
+    bool tree;   /* temp is a directory, and there is no file */
     struct cdp_atomic *prev, *next;
 };
 
@@ -50,6 +54,8 @@ static const int fatal_signals[] = {SIGHUP, SIGINT, SIGTERM, SIGPIPE};
 
 static atomic_flag list_lock = ATOMIC_FLAG_INIT;
 static struct cdp_atomic *list;
+static atomic_uint inside; /* threads between cdp_atomic_enter and cdp_atomic_leave */
+static atomic_bool ending; /* a handler is at work */
 
 static sigset_t fatal_set(void)
 {
@@ -103,19 +109,82 @@ static void list_remove(struct cdp_atomic *a)
     list_drop(&old);
 }
 
-/* The lock is kept: no thread may name another temporary before the process is gone. */
+void cdp_atomic_enter(sigset_t *old)
+{
+    sigset_t set = fatal_set();
+    pthread_sigmask(SIG_BLOCK, &set, old);
+    atomic_fetch_add(&inside, 1);
+    if (!atomic_load(&ending))
+        return;
+    atomic_fetch_sub(&inside, 1);
+    for (;;)
+        pause();
+}
+
+void cdp_atomic_leave(const sigset_t *old)
+{
+    atomic_fetch_sub(&inside, 1);
+    pthread_sigmask(SIG_SETMASK, old, NULL);
+}
+
+static void remove_entries(int dir);
+
+static bool remove_tree(int dir, const char *name)
+{
+    if (unlinkat(dir, name, 0) == 0)
+        return true;
+    if (errno != EISDIR)
+        return false;
+    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0) {
+        remove_entries(fd);
+        close(fd);
+    }
+    return unlinkat(dir, name, AT_REMOVEDIR) == 0;
+}
+
+/* Some file systems skip entries when others are removed: it is read again until none was. */
+static void remove_entries(int dir)
+{
+    _Alignas(struct dirent64) char buf[DIRENT_BYTES];
+    for (bool removed = true; removed;) {
+        ssize_t n;
+        removed = false;
+        lseek(dir, 0, SEEK_SET);
+        while ((n = getdents64(dir, buf, sizeof buf)) > 0) {
+            for (ssize_t at = 0; at < n;) {
+                const struct dirent64 *e = (const void *)(buf + at);
+                at += e->d_reclen;
+                if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+                    removed |= remove_tree(dir, e->d_name);
+            }
+        }
+    }
+}
+
+/* The lock is kept: no thread may name another temporary before the process is gone.  Another signal, or the same one again,
+ * on another thread, waits here for the end. */
 static void on_signal(int sig)
 {
-    while (atomic_flag_test_and_set_explicit(&list_lock, memory_order_acquire))
-        ;
-    for (const struct cdp_atomic *a = list; a; a = a->next)
-        unlink(a->temp);
+    int old = errno;
+    atomic_store(&ending, true);
+    while (atomic_load(&inside) || atomic_flag_test_and_set_explicit(&list_lock, memory_order_acquire))
+        poll(NULL, 0, 1);
+    for (const struct cdp_atomic *a = list; a; a = a->next) {
+        if (a->tree)
+            remove_tree(AT_FDCWD, a->temp);
+        else
+            unlink(a->temp);
+    }
+    const struct sigaction fatal = {.sa_handler = SIG_DFL};
+    sigaction(sig, &fatal, NULL);
     raise(sig);
+    errno = old;
 }
 
 void cdp_atomic_signals(void)
 {
-    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND, .sa_mask = fatal_set()};
+    struct sigaction sa = {.sa_handler = on_signal, .sa_mask = fatal_set()};
     for (size_t i = 0; i < FATAL_SIGNALS; i++) {
         struct sigaction old;
         if (sigaction(fatal_signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
@@ -440,6 +509,27 @@ void cdp_atomic_abort(struct cdp_atomic *a)
     free(a->temp);
     free(a->dir);
     free(a->target);
+    free(a);
+}
+
+struct cdp_atomic *cdp_atomic_guard(const char *dir, struct cdp_err *err)
+{
+    struct cdp_atomic *a = cdp_mem_zalloc(1, sizeof *a, err);
+    if (!a || !(a->temp = cdp_mem_strndup(dir, strlen(dir), err))) {
+        free(a);
+        return NULL;
+    }
+    a->tree = true;
+    list_add(a);
+    return a;
+}
+
+void cdp_atomic_unguard(struct cdp_atomic *a)
+{
+    if (!a)
+        return;
+    list_remove(a);
+    free(a->temp);
     free(a);
 }
 

@@ -9,6 +9,7 @@
 
 #include "lib/err.h"
 
+#include <signal.h>
 #include <stdbool.h>
 
 struct cdp_atomic;
@@ -32,8 +33,19 @@ int cdp_temp_open(const char *dir, struct cdp_err *err);
 /* Removes temporaries of dead runs (pattern above, not held by a living process) from a directory. */
 int cdp_atomic_sweep(const char *dir, struct cdp_err *err);
 
+/* A directory of temporary files that is this process's alone: until cdp_atomic_unguard (NULL is allowed), which leaves it as it
+ * is, the signal handlers remove it with all that is in it.  NULL and *err. */
+struct cdp_atomic *cdp_atomic_guard(const char *dir, struct cdp_err *err);
+void cdp_atomic_unguard(struct cdp_atomic *a);
+
+/* Names in a guarded directory are made, and what decides whether it is guarded changes, between these two: the handlers wait
+ * for who is inside, and who comes after a signal never gets in.  Any number of threads may be inside; briefly, and not twice.
+ * old: the caller's, for the signal mask. */
+void cdp_atomic_enter(sigset_t *old);
+void cdp_atomic_leave(const sigset_t *old);
+
 /* Installs the handlers for SIGHUP, SIGINT, SIGTERM and SIGPIPE (left alone where they are ignored): remove the
- * named temporaries, then die of the signal.  Called once by cdp_tool_begin. */
+ * named temporaries and the guarded directories, then die of the signal.  Called once by cdp_tool_begin. */
 void cdp_atomic_signals(void);
 
 /* Writes all n bytes (short writes and EINTR handled).  name is for the message. */

@@ -10,7 +10,7 @@
  * partition's new directory is exchanged with the old one (renameat2, RENAME_EXCHANGE), which a reader sees whole or not at
  * all.  A file's name has the digest of its content, so who opens files by name gets none of another version.  Before the first
  * exchange the list of them is written down; a run that finds such a list finishes the work of the killed run, one that
- * finds none throws its files away. */
+ * finds none throws its files away.  A signal that ends a run before there is a list removes them at once. */
 #ifndef CDP_PART_H
 #define CDP_PART_H
 

@@ -3,7 +3,7 @@
  * DIR/.cdp-part.lock is flocked while a run works on the dataset.  DIR/.cdp-part.new holds its files.  The journal,
  * DIR/.cdp-part.journal, has a line "INODE PATH" for each partition to be exchanged; it appears whole, after all files are on
  * disk, and is what decides: with it a rerun goes on exchanging (a partition whose directory has that inode already is done),
- * without it the staging directory is thrown away. */
+ * without it the staging directory is thrown away: by the run itself, when a signal ends it (cdp_atomic_guard), or by the next. */
 #include "lib/atomic.h"
 #include "lib/emit.h"
 #include "lib/mem.h"
@@ -143,11 +143,12 @@ static int roll_forward(struct cdp_part *p, char *journal, struct cdp_err *err)
             rc = exchange_once(p, inode, path + 1, err);
     }
     free(text);
-    if (rc == 0)
-        rc = sync_all(p, err);
-    if (rc == 0 && unlink(journal) < 0)
-        rc = cdp_err_errno(err, "%s: cannot remove", journal);
-    return rc;
+    return rc == 0 ? sync_all(p, err) : rc;
+}
+
+static int drop_journal(const char *journal, struct cdp_err *err)
+{
+    return unlink(journal) < 0 ? cdp_err_errno(err, "%s: cannot remove", journal) : 0;
 }
 
 static int recover(struct cdp_part *p, struct cdp_err *err)
@@ -157,11 +158,23 @@ static int recover(struct cdp_part *p, struct cdp_err *err)
         return -1;
     int rc = 0;
     if (access(journal, F_OK) == 0)
-        rc = roll_forward(p, journal, err);
+        rc = roll_forward(p, journal, err) < 0 ? -1 : drop_journal(journal, err);
     else if (errno != ENOENT)
         rc = cdp_err_errno(err, "%s: cannot look at it", journal);
     free(journal);
     return rc < 0 || remove_tree(p->staging, err) < 0 ? -1 : cdp_atomic_sweep(p->opts.dir, err);
+}
+
+static int make_staging(struct cdp_part *p, struct cdp_err *err)
+{
+    struct cdp_atomic *guard = cdp_atomic_guard(p->staging, err);
+    if (guard && mkdir(p->staging, 0777) < 0) {
+        cdp_err_errno(err, "%s: cannot make the directory", p->staging);
+        cdp_atomic_unguard(guard);
+        guard = NULL;
+    }
+    p->staged = guard;
+    return guard ? 0 : -1;
 }
 
 int cdp_part_stage(struct cdp_part *p, struct cdp_err *err)
@@ -182,17 +195,28 @@ int cdp_part_stage(struct cdp_part *p, struct cdp_err *err)
     free(dir);
     if (rc < 0 || !(p->staging = join(p->opts.dir, STAGING, err)) || recover(p, err) < 0)
         return -1;
-    if (mkdir(p->staging, 0777) < 0)
-        return cdp_err_errno(err, "%s: cannot make the directory", p->staging);
-    p->staged = true;
-    return p->opts.mode == CDP_PART_NEW ? 0 : try_exchange(p, err);
+    sigset_t old;
+    cdp_atomic_enter(&old);
+    rc = make_staging(p, err);
+    if (rc == 0 && p->opts.mode != CDP_PART_NEW)
+        rc = try_exchange(p, err);
+    cdp_atomic_leave(&old);
+    return rc;
+}
+
+/* Guarded until it is gone, so that a signal in between leaves nothing either. */
+static void remove_staging(struct cdp_part *p)
+{
+    struct cdp_err ignored; /* what is left the next run sweeps */
+    if (p->staged)
+        remove_tree(p->staging, &ignored);
+    cdp_atomic_unguard(p->staged);
+    p->staged = NULL;
 }
 
 void cdp_part_unstage(struct cdp_part *p)
 {
-    struct cdp_err ignored;
-    if (p->staged && !p->committed)
-        remove_tree(p->staging, &ignored);
+    remove_staging(p);
     if (p->lock_fd >= 0)
         close(p->lock_fd);
     free(p->staging);
@@ -258,6 +282,15 @@ int cdp_part_first_number(struct cdp_part *p, const char *path, unsigned *number
     return rc;
 }
 
+static int link_one(const char *from, const char *to, struct cdp_err *err)
+{
+    sigset_t old;
+    cdp_atomic_enter(&old);
+    int rc = link(from, to) < 0 ? cdp_err_errno(err, "%s: cannot link", to) : 0;
+    cdp_atomic_leave(&old);
+    return rc;
+}
+
 /* --append: the partition's old files into the new directory, as links. */
 static int link_old(struct cdp_part *p, const struct part_partition *q, struct cdp_err *err)
 {
@@ -273,8 +306,8 @@ static int link_old(struct cdp_part *p, const struct part_partition *q, struct c
         char *old = join(from, e->d_name, err), *new = old ? join(to, e->d_name, err) : NULL;
         if (!new)
             rc = -1;
-        else if (link(old, new) < 0)
-            rc = cdp_err_errno(err, "%s: cannot link", new);
+        else
+            rc = link_one(old, new, err);
         free(old);
         free(new);
     }
@@ -295,10 +328,13 @@ int cdp_part_append_file(struct cdp_part *p, struct part_file *f, const struct c
     char *path = join(p->staging, f->path, err);
     if (!path)
         return -1;
+    sigset_t old;
+    cdp_atomic_enter(&old);
     int rc = f->file_bytes == 0 ? make_dirs(path, false, err) : 0;
     int fd = rc < 0 ? -1 : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     if (rc == 0 && fd < 0)
         rc = cdp_err_errno(err, "%s: cannot open for writing", path);
+    cdp_atomic_leave(&old);
     if (rc == 0)
         rc = cdp_write_all(fd, data->data, data->len, path, err);
     if (fd >= 0 && close(fd) < 0 && rc == 0)
@@ -315,8 +351,11 @@ int cdp_part_name_file(struct cdp_part *p, struct part_file *f, struct cdp_err *
     char *from = join(p->staging, f->path, err);
     char *to = cdp_buf_check(&path, err) < 0 || !from ? NULL : join(p->staging, path.data, err);
     int rc = to ? 0 : -1;
+    sigset_t old;
+    cdp_atomic_enter(&old);
     if (rc == 0 && rename(from, to) < 0)
         rc = cdp_err_errno(err, "%s: cannot rename", from);
+    cdp_atomic_leave(&old);
     free(from);
     free(to);
     if (rc < 0) {
@@ -352,6 +391,33 @@ static int write_text(const char *path, const struct cdp_buf *text, struct cdp_e
     return cdp_out_close(o, err);
 }
 
+/* The journal appears.  While it is there it must find its files: a rerun would finish the work. */
+static int promise(struct cdp_part *p, const char *journal, const struct cdp_buf *text, struct cdp_err *err)
+{
+    sigset_t old;
+    cdp_atomic_enter(&old);
+    int rc = write_text(journal, text, err);
+    if (rc == 0 || (unlink(journal) < 0 && errno != ENOENT)) {
+        cdp_atomic_unguard(p->staged);
+        p->staged = NULL;
+    }
+    cdp_atomic_leave(&old);
+    return rc;
+}
+
+/* The journal goes, and what is staged is of no more use. */
+static int settle(struct cdp_part *p, const char *journal, struct cdp_err *err)
+{
+    sigset_t old;
+    cdp_atomic_enter(&old);
+    int rc = drop_journal(journal, err);
+    struct cdp_err ignored; /* the next run sweeps, too */
+    if (rc == 0)
+        p->staged = cdp_atomic_guard(p->staging, &ignored);
+    cdp_atomic_leave(&old);
+    return rc;
+}
+
 static int write_journal(struct cdp_part *p, const char *journal, struct cdp_err *err)
 {
     struct cdp_buf text = {0};
@@ -371,8 +437,8 @@ static int write_journal(struct cdp_part *p, const char *journal, struct cdp_err
     }
     if (rc == 0)
         rc = sync_all(p, err);
-    if (rc == 0 && (rc = cdp_buf_check(&text, err)) == 0 && (rc = write_text(journal, &text, err)) < 0)
-        p->committed = unlink(journal) < 0 && errno != ENOENT; /* while it is there it must find its files */
+    if (rc == 0 && (rc = cdp_buf_check(&text, err)) == 0)
+        rc = promise(p, journal, &text, err);
     cdp_buf_free(&text);
     return rc;
 }
@@ -440,14 +506,13 @@ int cdp_part_commit(struct cdp_part *p, struct cdp_err *err)
     int rc = journal ? write_lists(p, err) : -1;
     if (rc == 0)
         rc = write_journal(p, journal, err);
-    if (rc == 0) {
-        p->committed = true; /* from here on a rerun would finish it */
+    if (rc == 0)
         rc = roll_forward(p, journal, err);
-    }
+    if (rc == 0)
+        rc = settle(p, journal, err);
     free(journal);
     if (rc < 0)
         return -1;
-    struct cdp_err ignored;
-    remove_tree(p->staging, &ignored); /* all is done; what is left the next run sweeps */
+    remove_staging(p);
     return close_list(&p->manifest, err) < 0 || close_list(&p->touched, err) < 0 ? -1 : 0;
 }

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+struct cdp_atomic;
 struct cdp_gzip_packer;
 struct cdp_out;
 
@@ -64,8 +65,8 @@ struct part_job {
 struct cdp_part {
     struct cdp_part_opts opts;
     int lock_fd;
-    char *staging; /* DIR/.cdp-part.new */
-    bool staged, committed;
+    char *staging;             /* DIR/.cdp-part.new */
+    struct cdp_atomic *staged; /* guards it; NULL while it is not there, or the journal's */
     struct cdp_out *manifest, *touched;
 
     struct part_partition *partition;

@@ -245,6 +245,29 @@ shard=3' ]
     [ "$(zcat ds/k=a/*.gz | wc -l)" -eq 2 ]
 }
 
+@test "a run that a signal ends removes its files, also when the signal comes again while its threads write" {
+    echo '{"k":"a","v":1}' >in
+    cdp-part -d ds --by k in
+    awk 'BEGIN { for (i = 0; i < 400000; i++) printf "{\"k\":%d}\n", i % 50 }' >many
+    mkfifo pipe
+    for signal in TERM INT HUP; do
+        env --default-signal=TERM,INT,HUP cdp-part -d ds --by k --append --records 5 --threads 4 <pipe 2>said 5>&- &
+        pid=$!
+        exec 5>pipe
+        cat many >&5 2>/dev/null &
+        for _ in $(seq 1000); do [ "$(find ds/.cdp-part.new -name '*.gz' 2>/dev/null | head -n 500 | wc -l)" -lt 500 ] || break; sleep 0.01; done
+        for _ in 1 2 3; do kill -$signal $pid 2>/dev/null || true; done
+        status=0
+        wait $pid || status=$?
+        exec 5>&-
+        [ "$status" -eq $((128 + $(kill -l $signal))) ]
+        [ ! -s said ]
+        [ "$(ls -A ds)" = '.cdp-part.lock
+k=a' ]
+        zcat ds/k=a/*.gz | cmp - in
+    done
+}
+
 @test "a run that was killed between two exchanges is completed by the next" {
     printf '%s\n' '{"k":"a","v":1}' '{"k":"b","v":1}' >in
     printf '%s\n' '{"k":"a","v":2}' '{"k":"b","v":2}' >new

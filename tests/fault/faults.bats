@@ -420,7 +420,7 @@ ended()
         kill -$signal $pid
         wait $pid
         status=$?
-        [ $status = $((128 + $(kill -l $signal))) ] && [ ! -s said ] && [ "$(cat target)" = old ] && no_temps &&
+        [ $status = $((128 + $(kill -l $signal))) ] && [ ! -s said ] && [ "$(cat target)" = old ] && no_temps && [ ! -e d/.cdp-part.new ] &&
             [ -z "$(ls -A tmp)" ] || { echo "$signal: status $status"; cat said; ls -lA; return 1; }
     done
 }

@@ -1,9 +1,12 @@
 #include "lib/atomic.h"
 
+#include "files.h"
 #include "tap.h"
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -189,6 +192,85 @@ static void dying(void)
     unlink("churn");
 }
 
+/* Makes directories and files in "tree" without an end, as a thread that writes does. */
+static void *grow(void *number)
+{
+    char path[80], dir[40];
+    for (int i = 0;; i++) {
+        sigset_t old;
+        snprintf(dir, sizeof dir, "tree/%d", i % 7);
+        snprintf(path, sizeof path, "%s/%d-%d", dir, *(int *)number, i);
+        cdp_atomic_enter(&old);
+        mkdir("tree", 0777);
+        mkdir(dir, 0777);
+        if (i % 5 == 0)
+            usleep(200); /* for a signal to come */
+        int fd = open(path, O_WRONLY | O_CREAT, 0666);
+        cdp_atomic_leave(&old);
+        if (fd < 0)
+            _exit(9);
+        close(fd);
+    }
+    return NULL;
+}
+
+static void grow_tree(void)
+{
+    pthread_t thread;
+    int number[] = {1, 2, 3};
+    cdp_atomic_signals();
+    if (!cdp_atomic_guard("tree", &err))
+        _exit(9);
+    for (int i = 0; i < 2; i++)
+        pthread_create(&thread, NULL, grow, &number[i]);
+    grow(&number[2]);
+}
+
+static void guarded(void)
+{
+    int before = entries("."), left = 0, wrong = 0;
+    put("beside", "not in it");
+    for (int round = 0; round < 20; round++) {
+        pid_t pid = fork();
+        if (pid == 0)
+            grow_tree();
+        for (int i = 0; i < 5000 && access("tree/6", F_OK) < 0; i++)
+            usleep(1000);
+        usleep(20000);
+        /* once, where the other threads go on; or again, and another, while it removes files */
+        for (int i = 0; i < (round % 2 ? 20 : 1); i++) {
+            kill(pid, i % 5 == 4 ? SIGINT : SIGTERM);
+            usleep(300);
+        }
+        int status = 0;
+        waitpid(pid, &status, 0);
+        wrong += !WIFSIGNALED(status) || (WTERMSIG(status) != SIGTERM && WTERMSIG(status) != SIGINT);
+        if (access("tree", F_OK) == 0) {
+            left++;
+            nftw("tree", files_remove, 16, FTW_DEPTH | FTW_PHYS);
+        }
+    }
+    ok(wrong == 0, "a signal ends the process also while its threads write, not in %d runs", wrong);
+    ok(left == 0, "and takes a guarded directory with it, not in %d runs", left);
+    ok(holds("beside", "not in it") && entries(".") == before + 1, "and nothing else");
+    unlink("beside");
+
+    pid_t pid = fork();
+    if (pid == 0) {
+        cdp_atomic_signals();
+        struct cdp_atomic *a = cdp_atomic_guard("tree", &err);
+        mkdir("tree", 0777);
+        cdp_atomic_unguard(a);
+        raise(SIGTERM);
+        _exit(9);
+    }
+    int status = 0;
+    waitpid(pid, &status, 0);
+    ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM && rmdir("tree") == 0,
+       "one that is guarded no more stays");
+    cdp_atomic_unguard(NULL);
+}
+
 static void temporaries(void)
 {
     int before = entries(".");
@@ -229,6 +311,7 @@ int main(void)
     sweeping();
     leftovers();
     dying();
+    guarded();
     temporaries();
     reading();
     unlink("new");

@@ -10,6 +10,8 @@
 
 #include <dirent.h>
 #include <glob.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #define PIECE ((size_t)256 << 10)
 
@@ -429,6 +431,57 @@ static void killed(void)
     ok(recover("kill") == -1 && err.exit == CDP_EXIT_IO, "as does one whose files are gone");
 }
 
+#define ENDED 20 /* partitions */
+
+/* Replaces all partitions again and again. */
+static void replace_for_ever(void)
+{
+    char name[ENDED][20], line[20];
+    const char *path[ENDED + 1] = {NULL};
+    for (int i = 0; i < ENDED; i++) {
+        snprintf(name[i], sizeof name[i], "p=%02d", i);
+        path[i] = name[i];
+    }
+    cdp_atomic_signals();
+    for (int i = 0;; i++) {
+        snprintf(line, sizeof line, "%d\n", i);
+        if (session("ended", CDP_PART_REPLACE, line, path) < 0)
+            _exit(9);
+    }
+}
+
+/* Every partition has one file, with the same content, which its name tells. */
+static bool of_one_run(void)
+{
+    glob_t found = {0};
+    bool good = glob("ended/p=*/*", 0, NULL, &found) == GLOB_NOMATCH || found.gl_pathc == ENDED;
+    for (size_t i = 1; i < found.gl_pathc; i++)
+        good &=
+            strcmp(found.gl_pathv[i] + strlen("ended/p=00"), found.gl_pathv[0] + strlen("ended/p=00")) == 0;
+    globfree(&found);
+    return good;
+}
+
+static void ended(void)
+{
+    int wrong = 0, left = 0, mixed = 0;
+    for (int round = 0; round < 40; round++) {
+        pid_t pid = fork();
+        if (pid == 0)
+            replace_for_ever();
+        usleep(3000 + (useconds_t)round * 700);
+        kill(pid, SIGTERM);
+        int status = 0;
+        waitpid(pid, &status, 0);
+        wrong += !WIFSIGNALED(status) || WTERMSIG(status) != SIGTERM;
+        left += access("ended/.cdp-part.new", F_OK) == 0 && access("ended/.cdp-part.journal", F_OK) < 0;
+        mixed += recover("ended") < 0 || !of_one_run() || access("ended/.cdp-part.new", F_OK) == 0;
+    }
+    ok(wrong == 0, "a run that a signal ends dies of it, not in %d runs", wrong);
+    ok(left == 0, "and leaves nothing but what its journal needs, not in %d runs", left);
+    ok(mixed == 0, "and the dataset is that of one run, not in %d runs", mixed);
+}
+
 int main(void)
 {
     files_begin();
@@ -437,6 +490,7 @@ int main(void)
     modes();
     many();
     killed();
+    ended();
     cdp_buf_free(&tree);
     files_end();
     return done();
