@@ -183,6 +183,8 @@ static void dying(void)
                 _exit(9);
         }
     }
+    while (access("churn", F_OK) < 0 && waitpid(pid, NULL, WNOHANG) == 0)
+        usleep(1000);
     usleep(50000);
     kill(pid, SIGTERM);
     int status = 0;
