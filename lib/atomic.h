@@ -45,7 +45,7 @@ void cdp_atomic_enter(sigset_t *old);
 void cdp_atomic_leave(const sigset_t *old);
 
 /* Installs the handlers for SIGHUP, SIGINT, SIGTERM and SIGPIPE (left alone where they are ignored): remove the
- * named temporaries and the guarded directories, then die of the signal.  Called once by cdp_tool_begin. */
+ * named temporaries and the guarded directories, then die of the signal.  Called once by cdp_flow_begin. */
 void cdp_atomic_signals(void);
 
 /* Writes all n bytes (short writes and EINTR handled).  name is for the message. */

@@ -100,17 +100,17 @@ int cdp_flow_begin(struct cdp_flow *f, const struct cdp_tool *tool, int argc, ch
                    struct cdp_err *err);
 
 /* Tells, before cdp_flow_open, of a file that the tool itself writes besides, at most two; NULL: none.  cdp_flow_open refuses
- * one that is the output or another side file, and cdp_flow_input one that is an input. */
+ * one that is the output or another side file, and cdp_flow_inputs one that is an input. */
 void cdp_flow_side(struct cdp_flow *f, const char *option, const char *path);
 
 /* Opens -o, --rejects and --stats; call when the tool's own options are known to be good, before the first run.  A tool
  * that writes its data elsewhere does not need standard output but may call this all the same. */
 int cdp_flow_open(struct cdp_flow *f, struct cdp_err *err);
 
-/* May this input be read?  0, or -1 and *err (exit 2) where it is a file that the run writes, so that it might never end, or
- * be lost: the output, --rejects, a side file; but not -o, which is replaced when all is read.  cdp_flow_run and
- * cdp_flow_reader ask; "-" is standard input. */
-int cdp_flow_input(const struct cdp_flow *f, const char *path, struct cdp_err *err);
+/* May these inputs be read ("-" and none are standard input)?  0, or -1 and *err (exit 2) where one is a file that the run
+ * writes, so that it might never end, or be lost: the output, --rejects, a side file; but not -o, which is replaced when all
+ * is read, nor --stats, which gets its line then.  cdp_flow_run and cdp_flow_reader ask. */
+int cdp_flow_inputs(const struct cdp_flow *f, const char *const *name, size_t n, struct cdp_err *err);
 
 /* Runs ops over the given operands (NULL: the command line's).  May be called several times, with other operands and ops
  * but the same plan.  Returns 0, or -1 and *err: a bad record without --rejects is exit 1 with "file:line:byte: what" as

@@ -74,17 +74,25 @@ int cdp_flow_apart(const struct cdp_flow *f, struct cdp_err *err)
     return 0;
 }
 
-int cdp_flow_input(const struct cdp_flow *f, const char *path, struct cdp_err *err)
+int cdp_flow_inputs(const struct cdp_flow *f, const char *const *name, size_t n, struct cdp_err *err)
 {
+    static const char *const standard_input[] = {"-"};
     const struct cdp_flow_private *run = f->priv;
-    struct place in = strcmp(path, "-") == 0 ? place_at(STDIN_FILENO) : place_named(path);
-    struct place output = output_of(f->common);
-    /* A file that -o names is replaced when it has been read. */
-    if (same(in, output) && same(output, place_at(STDOUT_FILENO)))
-        return cdp_err_set(err, CDP_EXIT_USAGE, "%s: is an input and the output", path);
+    struct place side[CDP_FLOW_SIDES] = {0}, output = output_of(f->common);
+    if (!same(output, place_at(STDOUT_FILENO))) /* a file that -o names is replaced when all is read */
+        output.known = false;
     for (size_t i = 0; i < run->sides; i++)
-        if (run->side[i].path != f->common->stats && same(in, place_named(run->side[i].path)))
-            return cdp_err_set(err, CDP_EXIT_USAGE, "%s: is an input and the file of %s", path,
-                               run->side[i].option);
+        if (run->side[i].path != f->common->stats)
+            side[i] = place_named(run->side[i].path);
+    name = n ? name : standard_input;
+    for (size_t i = 0; i < n || i == 0; i++) {
+        struct place in = strcmp(name[i], "-") == 0 ? place_at(STDIN_FILENO) : place_named(name[i]);
+        if (same(in, output))
+            return cdp_err_set(err, CDP_EXIT_USAGE, "%s: is an input and the output", name[i]);
+        for (size_t j = 0; j < run->sides; j++)
+            if (same(in, side[j]))
+                return cdp_err_set(err, CDP_EXIT_USAGE, "%s: is an input and the file of %s", name[i],
+                                   run->side[j].option);
+    }
     return 0;
 }

@@ -53,7 +53,8 @@ struct cdp_reader *cdp_flow_reader(struct cdp_flow *f, const char *name, struct 
 {
     struct cdp_in_opts opts = {
         .block = READER_BLOCK, .max_record = f->common->max_record, .idle = reader_idle, .idle_arg = f};
-    struct cdp_reader *rd = cdp_flow_input(f, name, err) == 0 ? reader_open(name, f->plan, &opts, err) : NULL;
+    struct cdp_reader *rd =
+        cdp_flow_inputs(f, &name, 1, err) == 0 ? reader_open(name, f->plan, &opts, err) : NULL;
     if (!rd)
         return NULL;
     rd->flow = f;

@@ -340,14 +340,6 @@ static int run_threads(struct cdp_flow_private *run, struct cdp_flow_thread *t, 
     return -1;
 }
 
-static int inputs_apart(const struct cdp_flow *f, const char *const *name, size_t n, struct cdp_err *err)
-{
-    int rc = n ? 0 : cdp_flow_input(f, "-", err);
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        rc = cdp_flow_input(f, name[i], err);
-    return rc;
-}
-
 int cdp_flow_run(struct cdp_flow *f, const struct cdp_flow_ops *ops, void *tool, const char *const *operands,
                  size_t n, struct cdp_err *err)
 {
@@ -365,7 +357,7 @@ int cdp_flow_run(struct cdp_flow *f, const struct cdp_flow_ops *ops, void *tool,
         operands = f->common->operand;
         n = f->common->operands;
     }
-    if (inputs_apart(f, operands, n, err) < 0)
+    if (cdp_flow_inputs(f, operands, n, err) < 0)
         return -1;
     run->ops = ops;
     run->tool = tool;

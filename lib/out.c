@@ -50,10 +50,8 @@ static int open_fd(struct cdp_out *o, const char *path, bool append, struct cdp_
         return 0;
     }
     o->name = path;
-    struct stat st;
-    bool device = stat(path, &st) == 0 && !S_ISREG(st.st_mode);
-    if (append || device) { /* a device or a pipe cannot be replaced */
-        o->fd = open(path, O_WRONLY | O_CLOEXEC | O_CREAT | (append ? O_APPEND : 0), 0666);
+    if (append) {
+        o->fd = open(path, O_WRONLY | O_CLOEXEC | O_CREAT | O_APPEND, 0666);
         o->own_fd = true;
         return o->fd < 0 ? cdp_err_errno(err, "%s: cannot open for writing", path) : 0;
     }

@@ -261,9 +261,8 @@ static int concatenate(struct cat *c, struct cdp_err *err)
         return -1;
     if (c->opt.range && c->inputs.n != 1)
         return cdp_err_set(err, CDP_EXIT_USAGE, "--range takes one file");
-    for (size_t i = 0; i < c->inputs.n; i++)
-        if (cdp_flow_input(&c->flow, c->inputs.path[i], err) < 0)
-            return -1;
+    if (c->inputs.n && cdp_flow_inputs(&c->flow, (const char *const *)c->inputs.path, c->inputs.n, err) < 0)
+        return -1;
     cdp_progress_begin(&progress, c->opt.common.quiet);
     if (c->opt.range)
         rc = cdp_concat_range(c->inputs.path[0], from, to, &opts, c->flow.out, &counts, err);
